@@ -1,0 +1,1 @@
+//! The HTTP side: JSON API with OpenAPI, live events, metrics page and status page.

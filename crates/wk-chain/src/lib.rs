@@ -1,0 +1,1 @@
+//! Chain clients: RPC pool, head following, reorgs, verification, coverage, ABI.

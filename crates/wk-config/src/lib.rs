@@ -1,0 +1,1 @@
+//! The settings of the whole program: loading, secrets, schema, and errors that say what to mend.

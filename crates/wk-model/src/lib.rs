@@ -1,0 +1,32 @@
+//! The vocabulary of Watchkeeper: what is watched, what was seen, what was found.
+//!
+//! One word per thing, used everywhere. No I/O, no async, no clock: time is handed in.
+
+mod asset;
+mod chain;
+mod coverage;
+pub mod evm;
+mod finding;
+mod observation;
+mod severity;
+mod signal;
+mod time;
+mod window;
+
+pub use alloy_primitives::{self as primitives, Address, B256, Bloom, Bytes, I256, U256};
+
+pub use asset::AssetId;
+pub use chain::{
+    BlockBody, BlockLink, BlockRef, ChainChange, ChainEvent, ChainId, ChainName, Finality, Height,
+    Intake,
+};
+pub use coverage::{Check, CheckResult, Checks, CoverageRange, Verification};
+pub use finding::{
+    ChainPosition, Condition, ConditionKey, Confidence, Finding, FindingBuilder, FindingId,
+    FindingStatus, Source,
+};
+pub use observation::{Fact, Observation, Sample};
+pub use severity::Severity;
+pub use signal::{Labels, Signal, SignalKind, Unit};
+pub use time::{BlockTime, Timestamp};
+pub use window::{EntryKind, WindowEntry, WindowKey};

@@ -1,0 +1,1 @@
+//! One file per channel that carries findings to people.

@@ -1,0 +1,1 @@
+//! Users' rules: CEL conditions over blocks, transactions, events and state, with windows and backtests.

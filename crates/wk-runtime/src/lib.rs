@@ -1,0 +1,17 @@
+//! Tasks that have names, owners and an end; clock, backoff and the program's own metrics.
+
+mod backoff;
+mod clock;
+mod metrics;
+mod reconciler;
+mod stop;
+mod supervisor;
+
+pub use backoff::Backoff;
+pub use clock::Clock;
+pub use metrics::{Counter, Gauge, Histogram, Metrics, Series};
+pub use reconciler::{Outcome, Reconciler, Wake, reconcile};
+pub use stop::StopToken;
+pub use supervisor::{
+    Restart, Stage, StillRunning, Supervisor, TaskFailure, TaskState, TaskStatus,
+};

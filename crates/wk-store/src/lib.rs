@@ -1,0 +1,1 @@
+//! Everything that must not be lost or doubled: one SQLite database, one transaction per batch.

@@ -1,0 +1,1 @@
+//! A recorded chain and a JSON-RPC node that serves it on loopback.

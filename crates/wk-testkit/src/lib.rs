@@ -1,0 +1,1 @@
+//! Real peers for tests: anvil, a fault proxy, compiled contract fixtures.
