@@ -5,9 +5,12 @@
 mod asset;
 mod chain;
 mod coverage;
+mod duration;
 pub mod evm;
 mod finding;
 mod observation;
+mod problem;
+mod secret;
 mod severity;
 mod signal;
 mod time;
@@ -21,11 +24,14 @@ pub use chain::{
     Intake,
 };
 pub use coverage::{Check, CheckResult, Checks, CoverageRange, Verification};
+pub use duration::HumanDuration;
 pub use finding::{
     ChainPosition, Condition, ConditionKey, Confidence, Finding, FindingBuilder, FindingId,
     FindingStatus, Source,
 };
 pub use observation::{Fact, Observation, Sample};
+pub use problem::Problem;
+pub use secret::Secret;
 pub use severity::Severity;
 pub use signal::{Labels, Signal, SignalKind, Unit};
 pub use time::{BlockTime, Timestamp};

@@ -7,7 +7,18 @@ use serde::{Deserialize, Serialize};
 
 /// Severity of a finding, alert or incident. `P0` sorts first.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 pub enum Severity {
     /// Critical: money or the network is at risk now.

@@ -4,6 +4,7 @@ mod backoff;
 mod clock;
 mod metrics;
 mod reconciler;
+mod secret;
 mod stop;
 mod supervisor;
 
@@ -11,6 +12,7 @@ pub use backoff::Backoff;
 pub use clock::Clock;
 pub use metrics::{Counter, Gauge, Histogram, Metrics, Series};
 pub use reconciler::{Outcome, Reconciler, Wake, reconcile};
+pub use secret::{ReadSecret, read_secret};
 pub use stop::StopToken;
 pub use supervisor::{
     Restart, Stage, StillRunning, Supervisor, TaskFailure, TaskState, TaskStatus,
