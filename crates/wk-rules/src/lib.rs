@@ -1,1 +1,3 @@
 //! Users' rules: CEL conditions over blocks, transactions, events and state, with windows and backtests.
+
+pub mod cel;

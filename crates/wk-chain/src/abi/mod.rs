@@ -1,0 +1,1 @@
+//! ABIs in every common format, and decoding with them.

@@ -1,0 +1,1 @@
+//! EVM chains: wire format, verification, head following, state, node facts.

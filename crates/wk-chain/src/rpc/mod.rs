@@ -1,0 +1,1 @@
+//! A pool of JSON-RPC endpoints that knows which of them to believe.
