@@ -1,0 +1,42 @@
+# Two commands do everything: `make run` and `make test`.
+
+# Build results may live outside the clone, so that a second clone builds faster.
+CACHE := $(or $(WATCHKEEPER_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/watchkeeper)
+ifneq ($(wildcard $(CACHE)/target),)
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+endif
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+
+BIN := $(CARGO_TARGET_DIR)/quick/watchkeeper
+ARGS ?=
+
+.PHONY: run build test tools lint generate bench clean help
+
+run: build ## build, then watch RPC_URL, a node on loopback, or the built-in demo chain
+	$(BIN) run $(ARGS)
+
+build:
+	cargo build --locked --profile quick --package watchkeeper
+
+test: tools ## install what the tests need, then run all of them
+	cargo nextest run --locked --cargo-profile quick --workspace
+	cargo test --locked --profile quick --workspace --doc --quiet
+
+tools: ## install what the tests need and is missing
+	@command -v cargo-nextest >/dev/null || cargo install cargo-nextest --locked
+	@command -v npm >/dev/null || { echo "npm is needed for the tests' local chain: install Node.js 20 or newer" >&2; exit 1; }
+	@test -x node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil || npm ci --no-audit --no-fund --silent
+
+lint: ## formatting, clippy, tidy
+	cargo fmt --all --check
+	cargo clippy --locked --profile quick --workspace --all-targets -- --deny warnings
+	cargo xtask tidy
+
+generate: ## write schemas/ and docs/reference/ from the code
+	cargo xtask generate
+
+clean: ## remove build results of this clone
+	rm -rf target node_modules
+
+help:
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
