@@ -8,6 +8,7 @@ mod coverage;
 mod duration;
 pub mod evm;
 mod finding;
+mod notice;
 mod observation;
 mod problem;
 mod secret;
@@ -29,6 +30,7 @@ pub use finding::{
     ChainPosition, Condition, ConditionKey, Confidence, Finding, FindingBuilder, FindingId,
     FindingStatus, Source,
 };
+pub use notice::{Notice, NoticeKind};
 pub use observation::{Fact, Observation, Sample};
 pub use problem::Problem;
 pub use secret::Secret;

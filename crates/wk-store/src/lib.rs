@@ -1,1 +1,33 @@
 //! Everything that must not be lost or doubled: one SQLite database, one transaction per batch.
+
+mod backup;
+mod blocks;
+mod commit;
+mod conditions;
+mod coverage;
+mod entries;
+mod error;
+mod findings;
+mod implementations;
+mod meta;
+mod outbox;
+mod page;
+mod rule_errors;
+mod store;
+mod tokens;
+
+pub use backup::{Retention, StoreStats};
+pub use blocks::{BlockQuery, BlockRow, ChainRow, ResumePoint};
+pub use commit::{
+    Agreed, BlockCounts, Commit, Committed, HoleChange, Implementation, Route, RuleFailure,
+    SeenBlock,
+};
+pub use conditions::OpenCondition;
+pub use coverage::{CoverageQuery, CoverageSummary};
+pub use error::{OpenStore, StoreError};
+pub use findings::{FindingCount, FindingQuery, FindingRow};
+pub use outbox::{Claim, Delivery, OutboxCount, OutboxId, OutboxQuery, OutboxRow, OutboxState};
+pub use page::{Cursor, DEFAULT_PAGE, LARGEST_PAGE, Page};
+pub use rule_errors::RuleErrorRow;
+pub use store::{SIGNALS, Store};
+pub use tokens::{Role, TokenId, TokenRow, TokenSecret};
