@@ -1,1 +1,7 @@
-//! EVM chains: wire format, verification, head following, state, node facts.
+//! EVM chains: heads followed, blocks verified, holes refilled, reorgs told.
+
+mod config;
+
+pub use config::{
+    Confirmations, EvmConfig, OneOrMany, ReceiptSource, RescanConfig, StartAt, Verify,
+};
