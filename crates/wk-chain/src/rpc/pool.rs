@@ -152,10 +152,12 @@ impl Pool {
         replies
     }
 
-    /// Logs of a range of blocks, in pages as large as the endpoints accept, lowest first.
-    pub async fn logs(&self, query: LogsQuery) -> Result<Vec<LogsPage>, CallError> {
-        let request = Request::new("eth_getLogs", Value::Null, query.purpose);
-        self.call(request).await.map(|_| Vec::new())
+    /// Logs of the lower part of a range of blocks: as much of it as an endpoint serves at once.
+    /// Ask again from above the page's `to` for the rest.
+    pub async fn logs(&self, query: LogsQuery) -> Result<LogsPage, CallError> {
+        let LogsQuery { filter, from, to, purpose } = query;
+        let request = Request::new("eth_getLogs", filter, purpose);
+        self.call(request).await.map(|reply| LogsPage { from, to, reply, maybe_truncated: false })
     }
 
     /// New heads of all endpoints, by subscription and by polling.
