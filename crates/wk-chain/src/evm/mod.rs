@@ -1,7 +1,12 @@
 //! EVM chains: heads followed, blocks verified, holes refilled, reorgs told.
 
 mod config;
+mod encode;
+mod json;
+pub mod verify;
+pub mod wire;
 
 pub use config::{
     Confirmations, EvmConfig, OneOrMany, ReceiptSource, RescanConfig, StartAt, Verify,
 };
+pub use json::WireError;
