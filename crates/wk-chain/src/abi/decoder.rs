@@ -1,0 +1,293 @@
+//! Resolves logs, calls and revert data to definitions: the contract's own first, then well-known.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use alloy_dyn_abi::{DynSolType, DynSolValue};
+use alloy_primitives::{Address, Selector, U256};
+use wk_model::evm::{Log, Transaction};
+use wk_model::{ChainName, Height, Problem};
+
+use super::collection::Abi;
+use super::config::Contract;
+use super::data::Fit;
+use super::item::{CustomError, Event, Function, Item, ParamSpec};
+use super::known;
+
+/// Decodes with the ABIs of the watched contracts and with well-known signatures. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Decoder(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    contracts: HashMap<ChainName, HashMap<Address, Arc<Contract>>>,
+    names: HashMap<Arc<str>, Arc<Contract>>,
+    /// Errors of all contracts: a revert may come from any contract that was called on the way.
+    errors: Abi,
+}
+
+/// A log and what it says.
+#[derive(Clone, Debug)]
+pub struct DecodedLog<'a> {
+    /// The log itself.
+    pub log: &'a Log,
+    /// The watched contract that emitted it, if it is one.
+    pub contract: Option<Arc<Contract>>,
+    /// The event; none when no definition fits, and then the log is all that is known.
+    pub event: Option<DecodedEvent>,
+}
+
+/// A transaction and what it calls.
+#[derive(Clone, Debug)]
+pub struct DecodedCall<'a> {
+    /// The transaction itself.
+    pub tx: &'a Transaction,
+    /// The watched contract that it calls, if it is one.
+    pub contract: Option<Arc<Contract>>,
+    /// What it calls.
+    pub call: Call,
+}
+
+/// What a transaction calls.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// It creates a contract; what comes after the init code is not decoded.
+    Create,
+    /// It carries no data: a plain transfer.
+    Transfer,
+    /// A function with its arguments.
+    Function(DecodedFunction),
+    /// No definition fits; the selector, where there are four bytes.
+    Unknown(Option<Selector>),
+}
+
+impl DecodedCall<'_> {
+    /// The function, where one was recognised.
+    pub fn function(&self) -> Option<&DecodedFunction> {
+        match &self.call {
+            Call::Function(function) => Some(function),
+            Call::Create | Call::Transfer | Call::Unknown(_) => None,
+        }
+    }
+}
+
+/// Revert data and what they say.
+#[derive(Clone, Debug)]
+pub struct DecodedError<'a> {
+    /// The data themselves.
+    pub data: &'a [u8],
+    /// What they say.
+    pub revert: Revert,
+}
+
+/// What revert data say.
+#[derive(Clone, Debug)]
+pub enum Revert {
+    /// Nothing: `revert()`, out of gas, or an invalid opcode.
+    Empty,
+    /// `Error(string)`: a reason in words.
+    Reason(String),
+    /// `Panic(uint256)`: a failed check that the compiler wrote.
+    Panic(U256),
+    /// A custom error.
+    Custom(Decoded<CustomError>),
+    /// No definition fits; the selector, where there are four bytes.
+    Unknown(Option<Selector>),
+}
+
+/// An event with its values.
+pub type DecodedEvent = Decoded<Event>;
+
+/// A function with its arguments.
+pub type DecodedFunction = Decoded<Function>;
+
+/// A definition with values for its parameters.
+#[derive(Clone, Debug)]
+pub struct Decoded<I> {
+    /// The definition.
+    pub item: Arc<I>,
+    /// The values, in the order of the parameters.
+    pub values: Vec<DynSolValue>,
+    /// Where the definition comes from.
+    pub origin: Origin,
+}
+
+/// Where a definition comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The ABI that is configured for the contract.
+    Contract,
+    /// The ABI that is configured for the implementation behind the contract.
+    Implementation(Address),
+    /// The table of well-known signatures: the standard or protocol.
+    Known(&'static str),
+}
+
+/// One parameter with its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Param<'a> {
+    /// Its name; `arg0`, `arg1`, … where the source gives none.
+    pub name: &'a str,
+    /// Its type, as declared.
+    pub kind: &'a DynSolType,
+    /// True when it stands in the topics.
+    pub indexed: bool,
+    /// Its value; for an indexed parameter that does not fit in a topic, the hash.
+    pub value: &'a DynSolValue,
+    /// All of its definition.
+    pub spec: &'a ParamSpec,
+}
+
+impl<I: Item> Decoded<I> {
+    /// The bare name, such as `Transfer`.
+    pub fn name(&self) -> &str {
+        self.item.name()
+    }
+
+    /// The canonical signature, such as `Transfer(address,address,uint256)`.
+    pub fn signature(&self) -> &str {
+        self.item.signature()
+    }
+
+    /// The parameters with their values, in order.
+    pub fn params(&self) -> impl Iterator<Item = Param<'_>> {
+        self.item.params().iter().zip(&self.values).map(|(spec, value)| Param {
+            name: &spec.name,
+            kind: &spec.kind,
+            indexed: spec.indexed,
+            value,
+            spec,
+        })
+    }
+
+    /// The value of the parameter called `name`.
+    pub fn get(&self, name: &str) -> Option<&DynSolValue> {
+        self.params().find(|param| param.name == name).map(|param| param.value)
+    }
+}
+
+impl Decoder {
+    /// A decoder for these contracts. Problems have paths below `contracts`.
+    pub fn build(contracts: Vec<Contract>) -> Result<Decoder, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut inner =
+            Inner { contracts: HashMap::new(), names: HashMap::new(), errors: Abi::default() };
+        for contract in contracts {
+            for error in contract.abi.errors() {
+                inner.errors.add_error((**error).clone());
+            }
+            let contract = Arc::new(contract);
+            let of_chain = inner.contracts.entry(contract.chain.clone()).or_default();
+            if let Some(other) = of_chain.insert(contract.address, contract.clone()) {
+                let problem = Problem::new(
+                    format!("{}.address", contract.name),
+                    format!("`{}` has the same address on {}", other.name, contract.chain),
+                );
+                problems.push(problem.hint("Keep one of the two; a contract has one name."));
+            }
+            inner.names.insert(contract.name.clone(), contract);
+        }
+        if problems.is_empty() { Ok(Decoder(Arc::new(inner))) } else { Err(problems) }
+    }
+
+    /// The watched contract at an address.
+    pub fn contract(&self, chain: &ChainName, address: &Address) -> Option<&Arc<Contract>> {
+        self.0.contracts.get(chain)?.get(address)
+    }
+
+    /// The watched contract with this name in the config.
+    pub fn contract_named(&self, name: &str) -> Option<&Arc<Contract>> {
+        self.0.names.get(name)
+    }
+
+    /// All watched contracts, in no order.
+    pub fn contracts(&self) -> impl Iterator<Item = &Arc<Contract>> {
+        self.0.names.values()
+    }
+
+    /// What a log in the block at `height` says.
+    pub fn log<'a>(&self, chain: &ChainName, _height: Height, log: &'a Log) -> DecodedLog<'a> {
+        let contract = self.contract(chain, &log.address).cloned();
+        let own = contract.as_ref().and_then(|contract| own_event(&contract.abi, log));
+        let event = own
+            .map(|(item, values)| Decoded { item, values, origin: Origin::Contract })
+            .or_else(|| known::event(log));
+        DecodedLog { log, contract, event }
+    }
+
+    /// What a transaction in the block at `height` calls. For a pending transaction, the height
+    /// is the next one.
+    pub fn call<'a>(
+        &self,
+        chain: &ChainName,
+        _height: Height,
+        tx: &'a Transaction,
+    ) -> DecodedCall<'a> {
+        let contract = tx.to.and_then(|to| self.contract(chain, &to)).cloned();
+        let call = match (tx.to, tx.input.len()) {
+            (None, _) => Call::Create,
+            (Some(_), 0) => Call::Transfer,
+            (Some(_), _) => match tx.selector().map(Selector::from) {
+                None => Call::Unknown(None),
+                Some(selector) => contract
+                    .as_ref()
+                    .and_then(|contract| own_function(&contract.abi, selector, &tx.input))
+                    .map(|(item, values)| Decoded { item, values, origin: Origin::Contract })
+                    .or_else(|| known::function(selector, &tx.input))
+                    .map_or(Call::Unknown(Some(selector)), Call::Function),
+            },
+        };
+        DecodedCall { tx, contract, call }
+    }
+
+    /// What revert data say. They may come from any contract that was called on the way, so the
+    /// errors of all watched contracts are tried, those of `contract` first.
+    pub fn revert<'a>(
+        &self,
+        chain: &ChainName,
+        contract: Option<Address>,
+        data: &'a [u8],
+    ) -> DecodedError<'a> {
+        let own = contract.and_then(|address| self.contract(chain, &address));
+        let abis = own.map(|contract| &*contract.abi).into_iter().chain([&self.0.errors]);
+        DecodedError { data, revert: known::revert(data, abis) }
+    }
+}
+
+/// The event of a contract's own ABI that a log fits best: by the first topic, else as anonymous.
+fn own_event(abi: &Abi, log: &Log) -> Option<(Arc<Event>, Vec<DynSolValue>)> {
+    let named = log.topics.first().map_or(&[][..], |topic0| abi.with_topic0(topic0));
+    best(named, Fit::Dirty, |event| event.fit(&log.topics, &log.data).ok())
+        // Nothing but the shape tells what an anonymous log is: only clean values are believed.
+        .or_else(|| {
+            best(abi.anonymous(), Fit::Slack, |event| event.fit(&log.topics, &log.data).ok())
+        })
+}
+
+fn own_function(
+    abi: &Abi,
+    selector: Selector,
+    input: &[u8],
+) -> Option<(Arc<Function>, Vec<DynSolValue>)> {
+    best(abi.functions_selected(selector), Fit::Dirty, |function| function.fit(input).ok())
+}
+
+/// The item that fits best, the first of equals; none when no fit is as good as `worst`.
+pub(super) fn best<I>(
+    items: &[Arc<I>],
+    worst: Fit,
+    fit: impl Fn(&I) -> Option<(Vec<DynSolValue>, Fit)>,
+) -> Option<(Arc<I>, Vec<DynSolValue>)> {
+    let mut best: Option<(&Arc<I>, Vec<DynSolValue>, Fit)> = None;
+    for item in items {
+        let Some((values, fit)) = fit(item) else { continue };
+        if fit > worst || best.as_ref().is_some_and(|(_, _, best)| *best <= fit) {
+            continue;
+        }
+        best = Some((item, values, fit));
+        if fit == Fit::Exact {
+            break;
+        }
+    }
+    best.map(|(item, values, _)| (item.clone(), values))
+}
