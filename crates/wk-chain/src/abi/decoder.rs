@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use alloy_dyn_abi::{DynSolType, DynSolValue};
 use alloy_primitives::{Address, Selector, U256};
-use wk_model::evm::{Log, Transaction};
-use wk_model::{ChainName, Height, Problem};
+use parking_lot::RwLock;
+use wk_model::evm::{Block, Log, Transaction};
+use wk_model::{BlockRef, ChainName, Height, Problem};
 
 use super::collection::Abi;
-use super::config::Contract;
+use super::config::{Contract, ProxyMode};
 use super::data::Fit;
 use super::item::{CustomError, Event, Function, Item, ParamSpec};
 use super::known;
+use super::proxy::{Detection, Implementations, Moment, Upgrade};
 
-/// Decodes with the ABIs of the watched contracts and with well-known signatures. Cheap to clone.
+/// Decodes with the ABIs of the watched contracts and with well-known signatures. Cheap to clone;
+/// clones share what is known about proxies.
 #[derive(Clone, Debug)]
 pub struct Decoder(Arc<Inner>);
 
@@ -24,6 +27,7 @@ struct Inner {
     names: HashMap<Arc<str>, Arc<Contract>>,
     /// Errors of all contracts: a revert may come from any contract that was called on the way.
     errors: Abi,
+    proxies: RwLock<Implementations>,
 }
 
 /// A log and what it says.
@@ -170,8 +174,12 @@ impl Decoder {
     /// A decoder for these contracts. Problems have paths below `contracts`.
     pub fn build(contracts: Vec<Contract>) -> Result<Decoder, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut inner =
-            Inner { contracts: HashMap::new(), names: HashMap::new(), errors: Abi::default() };
+        let mut inner = Inner {
+            contracts: HashMap::new(),
+            names: HashMap::new(),
+            errors: Abi::default(),
+            proxies: RwLock::default(),
+        };
         for contract in contracts {
             for error in contract.abi.errors() {
                 inner.errors.add_error((**error).clone());
@@ -184,6 +192,9 @@ impl Decoder {
                     format!("`{}` has the same address on {}", other.name, contract.chain),
                 );
                 problems.push(problem.hint("Keep one of the two; a contract has one name."));
+            }
+            if contract.proxy == ProxyMode::Auto {
+                inner.proxies.get_mut().watch(&contract.chain, contract.address);
             }
             inner.names.insert(contract.name.clone(), contract);
         }
@@ -206,36 +217,42 @@ impl Decoder {
     }
 
     /// What a log in the block at `height` says.
-    pub fn log<'a>(&self, chain: &ChainName, _height: Height, log: &'a Log) -> DecodedLog<'a> {
+    pub fn log<'a>(&self, chain: &ChainName, height: Height, log: &'a Log) -> DecodedLog<'a> {
         let contract = self.contract(chain, &log.address).cloned();
-        let own = contract.as_ref().and_then(|contract| own_event(&contract.abi, log));
-        let event = own
-            .map(|(item, values)| Decoded { item, values, origin: Origin::Contract })
+        let moment = Moment::Log(height, log.index);
+        let event = contract
+            .as_deref()
+            .and_then(|contract| self.own(contract, moment, |abi| own_event(abi, log)))
             .or_else(|| known::event(log));
         DecodedLog { log, contract, event }
     }
 
-    /// What a transaction in the block at `height` calls. For a pending transaction, the height
-    /// is the next one.
+    /// What a transaction in the block at `height` calls. A pending transaction is in none: for
+    /// it, the height is that of the head.
     pub fn call<'a>(
         &self,
         chain: &ChainName,
-        _height: Height,
+        height: Height,
         tx: &'a Transaction,
     ) -> DecodedCall<'a> {
         let contract = tx.to.and_then(|to| self.contract(chain, &to)).cloned();
-        let call = match (tx.to, tx.input.len()) {
+        let call = match (tx.to, tx.selector().map(Selector::from)) {
             (None, _) => Call::Create,
-            (Some(_), 0) => Call::Transfer,
-            (Some(_), _) => match tx.selector().map(Selector::from) {
-                None => Call::Unknown(None),
-                Some(selector) => contract
-                    .as_ref()
-                    .and_then(|contract| own_function(&contract.abi, selector, &tx.input))
-                    .map(|(item, values)| Decoded { item, values, origin: Origin::Contract })
+            (Some(_), None) if tx.input.is_empty() => Call::Transfer,
+            (Some(_), None) => Call::Unknown(None),
+            (Some(_), Some(selector)) => {
+                let moment = match tx.receipt {
+                    Some(_) => Moment::Tx(height, tx.index),
+                    None => Moment::End(height),
+                };
+                contract
+                    .as_deref()
+                    .and_then(|contract| {
+                        self.own(contract, moment, |abi| own_function(abi, selector, &tx.input))
+                    })
                     .or_else(|| known::function(selector, &tx.input))
-                    .map_or(Call::Unknown(Some(selector)), Call::Function),
-            },
+                    .map_or(Call::Unknown(Some(selector)), Call::Function)
+            }
         };
         DecodedCall { tx, contract, call }
     }
@@ -251,6 +268,74 @@ impl Decoder {
         let own = contract.and_then(|address| self.contract(chain, &address));
         let abis = own.map(|contract| &*contract.abi).into_iter().chain([&self.0.errors]);
         DecodedError { data, revert: known::revert(data, abis) }
+    }
+
+    /// Takes up the proxy upgrades that a block's logs tell; to be called before the block's logs
+    /// are decoded. Gives those of watched contracts and their beacons.
+    pub fn observe(&self, chain: &ChainName, block: &Block) -> Vec<Upgrade> {
+        self.0.proxies.write().observe(chain, block)
+    }
+
+    /// Forgets the upgrades of a block that is no longer part of the chain.
+    pub fn revert_block(&self, chain: &ChainName, block: &BlockRef) {
+        self.0.proxies.write().revert(chain, block);
+    }
+
+    /// Watched contracts of which it has to be read whether they are proxies: see `proxy::detect`.
+    pub fn unread(&self, chain: &ChainName) -> Vec<Address> {
+        self.0.proxies.read().unread(chain)
+    }
+
+    /// Takes up what `proxy::detect` found in the state of block `at`; gives what is new.
+    pub fn learn(&self, chain: &ChainName, at: BlockRef, detection: &Detection) -> Vec<Upgrade> {
+        self.0.proxies.write().learn(chain, at, detection)
+    }
+
+    /// Takes up upgrades that were stored before.
+    pub fn restore(&self, upgrades: impl IntoIterator<Item = Upgrade>) {
+        self.0.proxies.write().restore(upgrades);
+    }
+
+    /// The code behind a contract at a moment; none when it is no proxy as far as known.
+    pub fn implementation(
+        &self,
+        chain: &ChainName,
+        address: &Address,
+        moment: Moment,
+    ) -> Option<Address> {
+        self.0.proxies.read().at(chain, address, moment)
+    }
+
+    /// What the ABIs of a contract make of something: first that of the implementation behind it
+    /// at that moment, then its own, then those of all its other implementations.
+    fn own<I>(
+        &self,
+        contract: &Contract,
+        moment: Moment,
+        decode: impl Fn(&Abi) -> Option<(Arc<I>, Vec<DynSolValue>)>,
+    ) -> Option<Decoded<I>> {
+        let Contract { chain, address, abi, proxy, .. } = contract;
+        let by = |implementation: Address| {
+            let (item, values) = decode(&self.contract(chain, &implementation)?.abi)?;
+            Some(Decoded { item, values, origin: Origin::Implementation(implementation) })
+        };
+        let current = match proxy {
+            ProxyMode::Auto => self.0.proxies.read().at(chain, address, moment),
+            ProxyMode::None => None,
+        };
+        current
+            .and_then(by)
+            .or_else(|| {
+                let (item, values) = decode(abi)?;
+                Some(Decoded { item, values, origin: Origin::Contract })
+            })
+            .or_else(|| match proxy {
+                ProxyMode::Auto => {
+                    let ever = self.0.proxies.read().ever(chain, address);
+                    ever.into_iter().filter(|other| Some(*other) != current).find_map(by)
+                }
+                ProxyMode::None => None,
+            })
     }
 }
 

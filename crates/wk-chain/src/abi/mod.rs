@@ -14,6 +14,7 @@ mod item;
 mod known;
 mod normalise;
 mod parse;
+pub mod proxy;
 mod value;
 
 pub use alloy_dyn_abi::{DynSolType, DynSolValue};

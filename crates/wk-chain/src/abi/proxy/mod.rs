@@ -1,0 +1,14 @@
+//! Proxies: what stands behind a contract, and since when.
+//!
+//! `detect` reads a contract's code and slots; `Implementations` keeps what was read and what
+//! upgrade logs said, block by block, and answers which code a log or a call was run by.
+
+mod code;
+mod detect;
+mod history;
+
+pub use detect::{Detected, Detection, ProxyKind, Read, ReadFault, detect, slots};
+pub use history::{Change, Implementations, LogPlace, Moment, Target, Upgrade};
+
+/// Most proxies behind one another that are followed.
+pub const MAX_NESTED: usize = 4;
