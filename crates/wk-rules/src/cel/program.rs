@@ -1,10 +1,26 @@
 //! A checked expression, and the values it is evaluated with.
 
-use super::{CompileError, EvalError, Type, TypeEnv, Unavailable, Value};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-/// An expression that has passed the load-time checks.
+use super::ast::Expr;
+use super::check;
+use super::eval::eval;
+use super::node::{Node, NodeKind};
+use super::{CompileError, EvalError, Fault, Type, TypeEnv, Unavailable, Value};
+
+/// Steps that an evaluation may take: about as many operators, items walked, or 32-byte pieces of
+/// text read.
+pub const BUDGET: u64 = 250_000;
+
+/// An expression that has passed the load-time checks. Cloning it is cheap.
 #[derive(Clone, Debug)]
-pub struct Program {
+pub struct Program(Arc<Checked>);
+
+#[derive(Debug)]
+struct Checked {
+    text: String,
+    root: Node,
     output: Type,
     references: Vec<Reference>,
     calls: Vec<usize>,
@@ -17,17 +33,18 @@ pub struct Reference {
     pub slot: usize,
     /// Field indices below it; empty when the whole variable is read.
     pub fields: Vec<usize>,
-    /// As written: `tx.from`.
+    /// Its names: `tx.from`.
     pub path: String,
 }
 
 /// Gives a program its values.
 pub trait Scope {
-    /// The value of the variable at `slot`.
+    /// The value of the variable at `slot`, of the type it was declared with.
     fn variable(&self, slot: usize) -> Result<Value, Unavailable>;
 
     /// The value of a field below the variable at `slot`; `fields` are the indices on the way, at
-    /// least one. A scope that can give a field without building the whole object says so here.
+    /// least one. A field of `null` is `null`. A scope that can give a field without building the
+    /// whole object does so here.
     fn field(&self, slot: usize, fields: &[usize]) -> Result<Value, Unavailable> {
         let mut value = self.variable(slot)?;
         for index in fields {
@@ -39,7 +56,8 @@ pub trait Scope {
         Ok(value)
     }
 
-    /// Answers the function declared as `function`.
+    /// Answers the function declared as `function`. Arguments have the declared types, but for
+    /// what came in as `dyn`.
     fn call(&self, function: usize, arguments: &[Value]) -> Result<Value, Unavailable> {
         let _ = (function, arguments);
         Err(Unavailable("this function is not offered here".to_owned()))
@@ -47,7 +65,7 @@ pub trait Scope {
 }
 
 /// Values by slot.
-impl Scope for [Value] {
+impl Scope for Vec<Value> {
     fn variable(&self, slot: usize) -> Result<Value, Unavailable> {
         self.get(slot).cloned().ok_or_else(|| Unavailable("the variable has no value".to_owned()))
     }
@@ -56,50 +74,109 @@ impl Scope for [Value] {
 impl Program {
     /// Parses and checks `text`; the result may be of any type.
     pub fn compile(text: &str, env: &TypeEnv) -> Result<Program, CompileError> {
-        let _ = env;
-        Err(CompileError {
-            offset: 0,
-            len: text.len(),
-            message: "expressions are not evaluated yet".to_owned(),
-            hint: None,
-        })
+        Program::build(text, env, None)
     }
 
     /// Like `compile`, for a result of type `expected`: a literal is read as that type, and any
     /// other type is refused.
     pub fn compile_as(text: &str, env: &TypeEnv, expected: &Type) -> Result<Program, CompileError> {
-        let _ = expected;
-        Program::compile(text, env)
+        Program::build(text, env, Some(expected))
     }
 
     /// Like `compile`, for a condition: the result has to be a bool.
     pub fn condition(text: &str, env: &TypeEnv) -> Result<Program, CompileError> {
-        Program::compile_as(text, env, &Type::Bool)
+        Program::build(text, env, Some(&Type::Bool))
+    }
+
+    /// Checks an expression that is parsed already; `text` is what it was parsed from.
+    fn build(text: &str, env: &TypeEnv, expected: Option<&Type>) -> Result<Program, CompileError> {
+        let expr: Expr = super::parse(text)?;
+        let (root, output) = check::check(&expr, text, env, expected)?;
+        let mut used = Used::default();
+        used.collect(&root, env);
+        Ok(Program(Arc::new(Checked {
+            text: text.to_owned(),
+            root,
+            output,
+            references: used.references.into_iter().collect(),
+            calls: used.calls.into_iter().collect(),
+        })))
+    }
+
+    /// The text it was compiled from.
+    pub fn text(&self) -> &str {
+        &self.0.text
     }
 
     /// The result's type.
     pub fn output(&self) -> &Type {
-        &self.output
+        &self.0.output
     }
 
     /// What it reads from the scope, each once. Constants are not among it.
     pub fn references(&self) -> &[Reference] {
-        &self.references
+        &self.0.references
     }
 
     /// The numbers of the scope's functions that it calls, each once.
     pub fn calls(&self) -> &[usize] {
-        &self.calls
+        &self.0.calls
     }
 
     /// The result for the values of `scope`.
     pub fn eval(&self, scope: &dyn Scope) -> Result<Value, EvalError> {
-        let _ = scope;
-        Ok(Value::Null)
+        self.eval_within(scope, BUDGET)
     }
 
-    /// The result of a condition; `null` is an error.
+    /// Like `eval`, in at most `budget` steps.
+    pub fn eval_within(&self, scope: &dyn Scope, budget: u64) -> Result<Value, EvalError> {
+        eval(&self.0.root, &self.0.text, scope, budget)
+    }
+
+    /// The result of a condition; anything but true or false is an error.
     pub fn holds(&self, scope: &dyn Scope) -> Result<bool, EvalError> {
-        Ok(self.eval(scope)?.as_bool() == Some(true))
+        let fault = match self.eval(scope)? {
+            Value::Bool(value) => return Ok(value),
+            Value::Null => Fault::Null { what: self.0.text.clone() },
+            other => Fault::WrongType { wanted: "bool".to_owned(), found: other.kind() },
+        };
+        Err(EvalError { offset: 0, len: self.0.text.len(), fault })
+    }
+}
+
+/// What a checked expression reads and calls.
+#[derive(Default)]
+struct Used {
+    references: BTreeSet<Reference>,
+    calls: BTreeSet<usize>,
+}
+
+impl Used {
+    fn collect(&mut self, node: &Node, env: &TypeEnv) {
+        match &node.kind {
+            NodeKind::Variable(slot) => self.refer(*slot, &[], env),
+            NodeKind::Path { slot, fields } => self.refer(*slot, fields, env),
+            NodeKind::Host { number, .. } => {
+                self.calls.insert(*number);
+            }
+            _ => {}
+        }
+        for child in node.children() {
+            self.collect(child, env);
+        }
+    }
+
+    fn refer(&mut self, slot: usize, fields: &[usize], env: &TypeEnv) {
+        let variable = &env.variables[slot];
+        let mut path = variable.name.clone();
+        let mut ty = &variable.ty;
+        for index in fields {
+            if let Type::Object(object) = ty.required() {
+                path.push('.');
+                path.push_str(&object.fields[*index].name);
+                ty = &object.fields[*index].ty;
+            }
+        }
+        self.references.insert(Reference { slot, fields: fields.to_vec(), path });
     }
 }

@@ -64,7 +64,15 @@ pub enum Key {
 #[derive(Debug)]
 pub struct List {
     items: Vec<Value>,
-    index: Option<HashSet<Key>>,
+    index: Option<Index>,
+}
+
+/// A list's items as keys.
+#[derive(Debug)]
+struct Index {
+    /// What all of them are.
+    kind: &'static str,
+    keys: HashSet<Key>,
 }
 
 /// Values of an object's fields, in the order of its type's fields.
@@ -310,18 +318,22 @@ impl List {
     /// Answers `in` by the index; none where the items have to be walked.
     pub(super) fn look_up(&self, needle: &Value) -> Option<bool> {
         let index = self.index.as_ref()?;
-        // A kind that the index cannot hold may still equal an item, so only keys are answered.
-        Some(index.contains(&Key::of(needle)?))
+        // Equality crosses kinds (`1 == 1.0`), the index does not.
+        if needle.kind() != index.kind {
+            return None;
+        }
+        Some(index.keys.contains(&Key::of(needle)?))
     }
 }
 
-/// The items as keys, when all are of one kind that equality does not cross.
-fn index_of(items: &[Value]) -> Option<HashSet<Key>> {
+/// The items as keys, when all are of one kind that can be a key.
+fn index_of(items: &[Value]) -> Option<Index> {
     let kind = items.first()?.kind();
+    let key = |item: &Value| if item.kind() == kind { Key::of(item) } else { None };
     if !matches!(kind, "int" | "string" | "bytes" | "address") {
         return None;
     }
-    items.iter().map(|item| if item.kind() == kind { Key::of(item) } else { None }).collect()
+    Some(Index { kind, keys: items.iter().map(key).collect::<Option<_>>()? })
 }
 
 impl From<bool> for Value {
