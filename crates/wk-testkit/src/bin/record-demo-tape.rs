@@ -1,0 +1,3 @@
+//! Records the demo's tape.
+
+fn main() {}
