@@ -25,7 +25,7 @@ pub struct PoolConfig {
 
 /// One RPC endpoint: a URL (`https://`, `http://`, `wss://` or `ws://`), or a mapping with more
 /// settings.
-#[derive(Clone, Debug, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum EndpointConfig {
     /// The URL alone.
@@ -35,7 +35,7 @@ pub enum EndpointConfig {
 }
 
 /// An endpoint with settings.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointSettings {
     /// URL of the endpoint: `https://`, `http://`, `wss://` or `ws://`. It is never shown.
