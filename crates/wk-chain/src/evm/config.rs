@@ -16,7 +16,7 @@ use crate::rpc::{EndpointConfig, PoolConfig, RpcConfig};
 /// Settings of an EVM chain: `chains.NAME.evm`.
 ///
 /// Only `rpc` is needed; everything else has a default that suits a public chain.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvmConfig {
     /// Endpoints, best first: one URL, or a list of URLs and of mappings with `url` and more
