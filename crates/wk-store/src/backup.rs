@@ -1,10 +1,16 @@
 //! Looking after the database: backup, integrity, size, and forgetting what is too old.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use wk_model::Timestamp;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, params};
+use wk_model::{ChainName, Height, Timestamp};
 
-use crate::{Store, StoreError};
+use crate::sql::{Db, change, first, rows};
+use crate::{Store, StoreError, coverage};
 
 /// How large the store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,23 +42,189 @@ impl Store {
     /// Copies the store as it is now into the new file `to`, while work goes on. The file appears
     /// under its name when it is complete.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        let _ = to;
-        Err(StoreError::Closed)
+        let to = to.to_owned();
+        self.read(move |connection| back_up(connection, &to)).await
     }
 
     /// Checks the database from end to end; the faults found, none when it is sound.
     pub async fn check_integrity(&self) -> Result<Vec<String>, StoreError> {
-        Err(StoreError::Closed)
+        self.read(faults).await
     }
 
-    /// How large the store is.
+    /// How large the store is. Counts every row: for people, not for a loop.
     pub async fn stats(&self) -> Result<StoreStats, StoreError> {
-        Err(StoreError::Closed)
+        let path = self.path().to_owned();
+        let queued_writes = self.waiting_writes();
+        self.read(move |connection| {
+            let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+            let sql = "SELECT name FROM sqlite_schema
+                       WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+            let tables = rows(connection, sql, [], |row| row.get::<_, String>(0))?;
+            let mut counts = Vec::new();
+            for table in tables {
+                let sql = format!("SELECT count(*) FROM {table}");
+                let count = first(connection, &sql, [], |row| Ok(row.get::<_, Db<u64>>(0)?.0))?;
+                counts.push((table, count.unwrap_or_default()));
+            }
+            Ok(StoreStats {
+                database_bytes: size(&path),
+                wal_bytes: size(&beside(&path, "-wal")),
+                schema: connection.pragma_query_value(None, "user_version", |row| row.get(0))?,
+                rows: counts,
+                queued_writes,
+            })
+        })
+        .await
     }
 
-    /// Removes what is too old. Returns the number of rows removed.
+    /// Removes what is too old, and folds old coverage together. Returns the number of rows saved.
     pub async fn prune(&self, retention: Retention) -> Result<u64, StoreError> {
-        let _ = retention;
-        Err(StoreError::Closed)
+        self.write(move |connection| prune(connection, &retention)).await
     }
+}
+
+fn back_up(connection: &Connection, to: &Path) -> Result<(), StoreError> {
+    let partial = beside(to, ".partial");
+    let failed = |path: &Path, source: io::Error| StoreError::File {
+        path: path.to_owned(),
+        source: Arc::new(source),
+    };
+    if to.exists() {
+        return Err(failed(to, io::ErrorKind::AlreadyExists.into()));
+    }
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed(&partial, error));
+        }
+        // What an earlier attempt left, or nothing.
+        _ => {}
+    }
+    let outcome = copy(connection, &partial).and_then(|()| {
+        File::open(&partial)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| fs::rename(&partial, to))
+            .map_err(|source| failed(to, source))
+    });
+    if outcome.is_err() {
+        // The error tells what happened; a file that stays is removed by the next attempt.
+        let _ = fs::remove_file(&partial);
+    }
+    outcome
+}
+
+/// One step copies one state of the store: writers go on meanwhile, in the write-ahead log.
+fn copy(connection: &Connection, to: &Path) -> Result<(), StoreError> {
+    let mut target = Connection::open(to)?;
+    let step = Backup::new(connection, &mut target)?.step(-1)?;
+    // A copy stands alone: one file, no log beside it.
+    target.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
+    target.close().map_err(|(_, error)| error)?;
+    match step {
+        StepResult::Done => Ok(()),
+        other => Err(StoreError::Damaged(format!("the backup ended early: {other:?}"))),
+    }
+}
+
+/// Things that are never so in a sound store: SQL that finds them, and what to call them.
+const NEVER: [(&str, &str); 7] = [
+    (
+        "a block that is not the child of the block below it",
+        "SELECT above.chain || ' ' || above.height FROM blocks AS above JOIN blocks AS below
+             ON below.chain = above.chain AND below.height = above.height - 1
+         WHERE above.parent <> below.hash",
+    ),
+    (
+        "coverage ranges that overlap",
+        "SELECT a.chain || ' ' || b.from_height FROM coverage AS a JOIN coverage AS b
+             ON b.chain = a.chain AND b.from_height > a.from_height
+                AND b.from_height <= a.to_height",
+    ),
+    (
+        "a kept block that coverage does not know as processed",
+        "SELECT chain || ' ' || height FROM blocks WHERE NOT EXISTS (
+             SELECT 1 FROM coverage WHERE coverage.chain = blocks.chain AND processed = 1
+                AND height BETWEEN from_height AND to_height)",
+    ),
+    (
+        "a finding about a block that was replaced",
+        "SELECT findings.id FROM findings JOIN blocks USING (chain, height)
+         WHERE findings.block_hash <> blocks.hash AND findings.status IN ('held', 'active')",
+    ),
+    (
+        "a delivery of something that was retracted",
+        "SELECT outbox.id FROM outbox JOIN findings ON findings.id = outbox.finding
+         WHERE outbox.kind = 'found' AND outbox.state IN ('due', 'dead')
+           AND (findings.status = 'retracted' OR findings.revision > outbox.revision)",
+    ),
+    (
+        "a delivery of something that is held",
+        "SELECT outbox.id FROM outbox JOIN findings ON findings.id = outbox.finding
+         WHERE findings.status = 'held' AND outbox.revision = findings.revision",
+    ),
+    (
+        "an open condition whose finding does not stand",
+        "SELECT trouble || ' ' || conditions.asset FROM conditions
+             LEFT JOIN findings ON findings.id = conditions.finding
+         WHERE open = 1 AND findings.status IS NOT 'active'",
+    ),
+];
+
+fn faults(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut faults = rows(connection, "PRAGMA integrity_check", [], |row| row.get::<_, String>(0))?;
+    faults.retain(|line| line != "ok");
+    faults.extend(rows(connection, "PRAGMA foreign_key_check", [], |row| {
+        Ok(format!(
+            "{} refers to a row of {} that is gone",
+            row.get_ref(0)?.as_str()?,
+            row.get_ref(2)?.as_str()?
+        ))
+    })?);
+    for (name, sql) in NEVER {
+        let found =
+            rows(connection, &format!("SELECT CAST(({sql} LIMIT 1) AS TEXT)"), [], |row| {
+                row.get::<_, Option<String>>(0)
+            })?;
+        faults.extend(found.into_iter().flatten().map(|place| format!("{name}: {place}")));
+    }
+    Ok(faults)
+}
+
+fn prune(connection: &Connection, retention: &Retention) -> Result<u64, StoreError> {
+    let Retention { deliveries_before, findings_before } = retention;
+    let mut removed = 0;
+    if let Some(before) = deliveries_before {
+        // Who was told of a finding is known from these rows. It is needed as long as the finding
+        // can still be retracted or resolved.
+        let sql = "DELETE FROM outbox WHERE state IN ('delivered', 'dropped') AND under_way = 0
+                     AND settled_at < ?1
+                     AND NOT EXISTS (SELECT 1 FROM conditions
+                         WHERE conditions.finding = outbox.finding AND open = 1)
+                     AND NOT EXISTS (SELECT 1 FROM findings
+                             JOIN chains ON chains.chain = findings.chain
+                         WHERE findings.id = outbox.finding AND findings.status = 'active'
+                           AND findings.height > coalesce(chains.finalized_height, -1))";
+        removed += change(connection, sql, params![Db(*before)])?;
+    }
+    if let Some(before) = findings_before {
+        let sql = "DELETE FROM findings WHERE status IN ('retracted', 'resolved')
+                     AND changed_at < ?1
+                     AND NOT EXISTS (SELECT 1 FROM outbox
+                         WHERE outbox.finding = findings.id
+                           AND (state IN ('due', 'dead') OR under_way = 1))";
+        removed += change(connection, sql, params![Db(*before)])?;
+    }
+    let chains =
+        rows(connection, "SELECT chain, min(height) FROM blocks GROUP BY chain", [], |row| {
+            Ok((row.get::<_, Db<ChainName>>(0)?.0, row.get::<_, Db<Height>>(1)?.0))
+        })?;
+    for (chain, oldest) in chains {
+        removed += coverage::compact(connection, &chain, oldest)?;
+    }
+    Ok(removed)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

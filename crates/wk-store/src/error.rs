@@ -90,13 +90,8 @@ pub enum StoreError {
     #[error("refused: {0}")]
     Refused(String),
     /// What is stored cannot be understood.
-    #[error("damaged row in `{table}`: {reason}")]
-    Damaged {
-        /// The table.
-        table: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error("the store holds a damaged row: {0}")]
+    Damaged(String),
     /// The cursor of a page request is not one that a page gave.
     #[error("`{0}` is no cursor of this list; begin again without one")]
     Cursor(String),
@@ -110,9 +105,17 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> StoreError {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => StoreError::DiskFull,
-            _ => StoreError::Database(Arc::new(error)),
+        match error {
+            rusqlite::Error::ToSqlConversionFailure(reason) => {
+                StoreError::Refused(reason.to_string())
+            }
+            rusqlite::Error::FromSqlConversionFailure(column, _, reason) => {
+                StoreError::Damaged(format!("column {column}: {reason}"))
+            }
+            error if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+                StoreError::DiskFull
+            }
+            error => StoreError::Database(Arc::new(error)),
         }
     }
 }

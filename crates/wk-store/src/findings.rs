@@ -1,8 +1,17 @@
 //! Findings and their life: held, active, resolved, retracted.
 
-use wk_model::{AssetId, ChainName, Finding, FindingId, FindingStatus, Severity, Timestamp};
+use alloy_primitives::B256;
+use rusqlite::{Connection, Row, params};
+use wk_model::{
+    AssetId, ChainName, ChainPosition, Finality, Finding, FindingId, FindingStatus, NoticeKind,
+    Severity, Timestamp,
+};
 
-use crate::{Cursor, Page, Store, StoreError};
+use crate::apply::Batch;
+use crate::page::{cut, page_size};
+use crate::sql::{Db, Filter, change, first, rows};
+use crate::stored::{bounded, read_finding, write_finding};
+use crate::{Cursor, Page, Store, StoreError, blocks, outbox};
 
 /// A finding and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,18 +69,309 @@ pub struct FindingCount {
 impl Store {
     /// Findings in the order in which they were first stored, newest first.
     pub async fn findings(&self, query: FindingQuery) -> Result<Page<FindingRow>, StoreError> {
-        let _ = query;
-        Err(StoreError::Closed)
+        let size = page_size(query.limit);
+        let filter = filter(query)?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM findings {} ORDER BY seq DESC LIMIT {}",
+            filter.clause(),
+            size + 1
+        );
+        let stored =
+            self.read(move |connection| rows(connection, &sql, filter.params(), read_row)).await?;
+        let page = cut(stored, size, 'f', |row| row.seq);
+        let items = page.items.into_iter().map(Stored::open).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: page.next })
     }
 
     /// One finding.
     pub async fn finding(&self, id: FindingId) -> Result<Option<FindingRow>, StoreError> {
-        let _ = id;
-        Err(StoreError::Closed)
+        self.read(move |connection| by_id(connection, id)).await
     }
 
     /// Number of findings by status and severity; combinations without any are left out.
     pub async fn finding_counts(&self) -> Result<Vec<FindingCount>, StoreError> {
-        Err(StoreError::Closed)
+        self.read(|connection| {
+            let sql = "SELECT status, severity, count(*) FROM findings
+                       GROUP BY status, severity ORDER BY status, severity";
+            rows(connection, sql, [], |row| {
+                Ok(FindingCount {
+                    status: row.get::<_, Db<FindingStatus>>(0)?.0,
+                    severity: row.get::<_, Db<Severity>>(1)?.0,
+                    count: row.get::<_, Db<u64>>(2)?.0,
+                })
+            })
+        })
+        .await
     }
+}
+
+const COLUMNS: &str = "seq, chain, status, revision, changed_at, body";
+
+fn filter(query: FindingQuery) -> Result<Filter, StoreError> {
+    let FindingQuery {
+        status,
+        severity,
+        source,
+        class,
+        asset,
+        chain,
+        since,
+        until,
+        text,
+        cursor,
+        limit: _,
+    } = query;
+    let mut filter = Filter::default();
+    filter.any_of("status", status.into_iter().map(Db))?;
+    filter.any_of("severity", severity.into_iter().map(Db))?;
+    if let Some(source) = source {
+        match source.split_once('/') {
+            Some((kind @ ("rule" | "detector" | "system"), name)) => {
+                filter.and("source_kind = ?", kind)?;
+                filter.and("source_name = ?", name)?;
+            }
+            _ => filter.and("source_name = ?", source)?,
+        }
+    }
+    if let Some(class) = class {
+        filter.and("class = ?", class)?;
+    }
+    if let Some(asset) = asset {
+        filter.and("asset = ?", Db(asset))?;
+    }
+    if let Some(chain) = chain {
+        filter.and("chain = ?", Db(chain))?;
+    }
+    if let Some(since) = since {
+        filter.and("seen_at >= ?", Db(since))?;
+    }
+    if let Some(until) = until {
+        filter.and("seen_at < ?", Db(until))?;
+    }
+    if let Some(text) = text.filter(|text| !text.is_empty()) {
+        filter.and("body LIKE ? ESCAPE '\\'", containing(&text))?;
+    }
+    if let Some(cursor) = cursor {
+        filter.and("seq < ?", cursor.key('f')?)?;
+    }
+    Ok(filter)
+}
+
+/// The pattern that finds `text` inside stored JSON.
+fn containing(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    let inside = json.get(1..json.len() - 1).unwrap_or_default();
+    let escaped = inside.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+/// A finding is made: a new row, nothing if it is there already, or its return if it was retracted.
+pub(crate) fn find(batch: &mut Batch<'_>, finding: &Finding) -> Result<(), StoreError> {
+    let position = finding.position.as_ref();
+    let status = match position {
+        Some(position) => initial_status(batch.connection, position, finding.deliver)?,
+        None => FindingStatus::Active,
+    };
+    insert(batch, finding, position, status)
+}
+
+/// Inserts a finding that stands and falls with the block at `position`, if there is one.
+pub(crate) fn insert(
+    batch: &mut Batch<'_>,
+    finding: &Finding,
+    position: Option<&ChainPosition>,
+    status: FindingStatus,
+) -> Result<(), StoreError> {
+    let standing = first(
+        batch.connection,
+        "SELECT status, revision FROM findings WHERE id = ?",
+        [Db(finding.id)],
+        |row| Ok((row.get::<_, Db<FindingStatus>>(0)?.0, row.get::<_, u32>(1)?)),
+    )?;
+    let revision = match standing {
+        None => 1,
+        Some((FindingStatus::Retracted, revision)) if status != FindingStatus::Retracted => {
+            revision.saturating_add(1)
+        }
+        Some(_) => return Ok(()),
+    };
+    let finding = bounded(finding).into_owned();
+    let chain = finding.position.as_ref().map(|position| &position.chain).or(batch.chain).cloned();
+    let sql = "INSERT INTO findings (id, status, revision, severity, source_kind, source_name,
+                   class, asset, deliver, chain, height, block_hash, seen_at, changed_at, body)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+               ON CONFLICT (id) DO UPDATE SET status = ?2, revision = ?3, severity = ?4,
+                   source_kind = ?5, source_name = ?6, class = ?7, asset = ?8, deliver = ?9,
+                   chain = ?10, height = ?11, block_hash = ?12, seen_at = ?13, changed_at = ?14,
+                   body = ?15";
+    let params = params![
+        Db(finding.id),
+        Db(status),
+        revision,
+        Db(finding.severity),
+        finding.source.kind(),
+        finding.source.name(),
+        finding.class,
+        Db(finding.asset.clone()),
+        Db(finding.deliver),
+        chain.clone().map(Db),
+        position.map(|position| Db(position.block.height)),
+        position.map(|position| Db(position.block.hash)),
+        Db(finding.seen_at),
+        Db(batch.at),
+        write_finding(&finding),
+    ];
+    change(batch.connection, sql, params)?;
+    let row = FindingRow { finding, chain, status, revision, changed_at: batch.at };
+    match status {
+        FindingStatus::Active => outbox::tell(batch, &row)?,
+        FindingStatus::Held | FindingStatus::Resolved | FindingStatus::Retracted => {}
+    }
+    batch.done.new.push(row);
+    Ok(())
+}
+
+/// Held until its block is as settled as asked; retracted at once if another block stands there.
+fn initial_status(
+    connection: &Connection,
+    position: &ChainPosition,
+    deliver: Finality,
+) -> Result<FindingStatus, StoreError> {
+    if blocks::conflicts(connection, &position.chain, &position.block)? {
+        return Ok(FindingStatus::Retracted);
+    }
+    let settled = blocks::heads(connection, &position.chain)?.finality(position.block.height);
+    Ok(if settled >= deliver { FindingStatus::Active } else { FindingStatus::Held })
+}
+
+/// The block `hash` is no longer part of `chain`: what was found in it never happened.
+pub(crate) fn retract_block(
+    batch: &mut Batch<'_>,
+    chain: &ChainName,
+    hash: B256,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM findings
+         WHERE chain = ? AND block_hash = ? AND status IN ('held', 'active') ORDER BY seq"
+    );
+    let stored = rows(batch.connection, &sql, params![Db(chain.clone()), Db(hash)], read_row)?;
+    for stored in stored {
+        retract(batch, stored.open()?)?;
+    }
+    Ok(())
+}
+
+fn retract(batch: &mut Batch<'_>, row: FindingRow) -> Result<(), StoreError> {
+    let was = row.status;
+    let row = set_status(batch, row, FindingStatus::Retracted)?;
+    if was == FindingStatus::Active {
+        outbox::take_back(batch, &row)?;
+    }
+    batch.done.retracted.push(row);
+    Ok(())
+}
+
+/// Tells what was held and is settled enough now.
+pub(crate) fn release(batch: &mut Batch<'_>, chain: &ChainName) -> Result<(), StoreError> {
+    let heads = blocks::heads(batch.connection, chain)?;
+    let height = |head: Option<wk_model::BlockRef>| head.map(|head| Db(head.height));
+    let sql = format!(
+        "SELECT {COLUMNS} FROM findings
+         WHERE chain = ?1 AND status = 'held'
+           AND ((deliver IN ('seen', 'safe') AND height <= ?2) OR height <= ?3) ORDER BY seq"
+    );
+    let params = params![Db(chain.clone()), height(heads.safe), height(heads.finalized)];
+    for stored in rows(batch.connection, &sql, params, read_row)? {
+        let row = stored.open()?;
+        let block = row.finding.position.as_ref().map(|position| position.block);
+        let replaced = match &block {
+            Some(block) => blocks::conflicts(batch.connection, chain, block)?,
+            None => false,
+        };
+        if replaced {
+            retract(batch, row)?;
+        } else {
+            let row = set_status(batch, row, FindingStatus::Active)?;
+            outbox::tell(batch, &row)?;
+            batch.done.released.push(row);
+        }
+    }
+    Ok(())
+}
+
+/// What was found was true, and no longer is.
+pub(crate) fn resolve(batch: &mut Batch<'_>, id: FindingId) -> Result<(), StoreError> {
+    let Some(row) = by_id(batch.connection, id)? else { return Ok(()) };
+    match row.status {
+        FindingStatus::Held | FindingStatus::Active => {
+            let row = set_status(batch, row, FindingStatus::Resolved)?;
+            outbox::follow(batch, &row, NoticeKind::Resolved)?;
+            batch.done.resolved.push(row);
+        }
+        FindingStatus::Resolved | FindingStatus::Retracted => {}
+    }
+    Ok(())
+}
+
+/// A condition is said again: what it says now replaces what it said, and nobody is told.
+pub(crate) fn refresh(
+    batch: &mut Batch<'_>,
+    id: FindingId,
+    said: &Finding,
+) -> Result<(), StoreError> {
+    let Some(row) = by_id(batch.connection, id)? else { return Ok(()) };
+    let mut finding = row.finding.clone();
+    finding.title.clone_from(&said.title);
+    finding.evidence.clone_from(&said.evidence);
+    let finding = bounded(&finding);
+    if *finding != row.finding {
+        let sql = "UPDATE findings SET body = ?, changed_at = ? WHERE id = ?";
+        let params = params![write_finding(&finding), Db(batch.at), Db(id)];
+        change(batch.connection, sql, params)?;
+    }
+    Ok(())
+}
+
+fn set_status(
+    batch: &Batch<'_>,
+    row: FindingRow,
+    status: FindingStatus,
+) -> Result<FindingRow, StoreError> {
+    let sql = "UPDATE findings SET status = ?, changed_at = ? WHERE id = ?";
+    change(batch.connection, sql, params![Db(status), Db(batch.at), Db(row.finding.id)])?;
+    Ok(FindingRow { status, changed_at: batch.at, ..row })
+}
+
+fn by_id(connection: &Connection, id: FindingId) -> Result<Option<FindingRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM findings WHERE id = ?");
+    first(connection, &sql, [Db(id)], read_row)?.map(Stored::open).transpose()
+}
+
+/// A row whose body was not read yet.
+struct Stored {
+    seq: i64,
+    chain: Option<ChainName>,
+    status: FindingStatus,
+    revision: u32,
+    changed_at: Timestamp,
+    body: String,
+}
+
+impl Stored {
+    fn open(self) -> Result<FindingRow, StoreError> {
+        let Stored { seq: _, chain, status, revision, changed_at, body } = self;
+        let finding = read_finding(&body)?;
+        Ok(FindingRow { finding, chain, status, revision, changed_at })
+    }
+}
+
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored {
+        seq: row.get("seq")?,
+        chain: row.get::<_, Option<Db<ChainName>>>("chain")?.map(|chain| chain.0),
+        status: row.get::<_, Db<FindingStatus>>("status")?.0,
+        revision: row.get("revision")?,
+        changed_at: row.get::<_, Db<Timestamp>>("changed_at")?.0,
+        body: row.get("body")?,
+    })
 }

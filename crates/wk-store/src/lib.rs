@@ -1,5 +1,6 @@
 //! Everything that must not be lost or doubled: one SQLite database, one transaction per batch.
 
+mod apply;
 mod backup;
 mod blocks;
 mod commit;
@@ -9,12 +10,18 @@ mod entries;
 mod error;
 mod findings;
 mod implementations;
+mod lock;
 mod meta;
 mod outbox;
 mod page;
+mod readers;
 mod rule_errors;
+mod schema;
+mod sql;
 mod store;
+mod stored;
 mod tokens;
+mod writer;
 
 pub use backup::{Retention, StoreStats};
 pub use blocks::{BlockQuery, BlockRow, ChainRow, ResumePoint};

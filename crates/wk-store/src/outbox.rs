@@ -5,9 +5,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use wk_model::{FindingId, Notice, Timestamp};
+use rusqlite::{Connection, Row, params};
+use wk_model::{FindingId, Notice, NoticeKind, Timestamp};
 
-use crate::{Cursor, Page, Store, StoreError};
+use crate::apply::Batch;
+use crate::page::{cut, page_size};
+use crate::sql::{Db, Filter, change, first, rows};
+use crate::stored::{read_notice, write_notice};
+use crate::{Cursor, FindingRow, Page, Store, StoreError};
+
+/// How long the reason for a failed attempt may be, in characters.
+const LONGEST_ERROR: usize = 1_000;
 
 /// Names one delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,14 +170,27 @@ impl Store {
     /// the attempt before it is made, so that a crash can tell "never tried" from "may have
     /// arrived". Of one finding and receiver, a later row waits until the earlier one is settled.
     pub async fn claim(&self, claim: Claim) -> Result<Vec<OutboxRow>, StoreError> {
-        let _ = claim;
-        Err(StoreError::Closed)
+        self.write(move |connection| take(connection, &claim)).await
     }
 
     /// When the next row becomes due, `busy` receivers aside; none without one. May be in the past.
     pub async fn next_due(&self, busy: BTreeSet<String>) -> Result<Option<Timestamp>, StoreError> {
-        let _ = busy;
-        Err(StoreError::Closed)
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT next_attempt_at FROM outbox AS own
+                 WHERE state = 'due' AND receiver = ?1 AND NOT {BLOCKED}
+                 ORDER BY next_attempt_at LIMIT 1"
+            );
+            let mut earliest: Option<Timestamp> = None;
+            for receiver in due_receivers(connection)? {
+                if !busy.contains(&receiver) {
+                    let next = first(connection, &sql, [receiver], read_time)?;
+                    earliest = [earliest, next].into_iter().flatten().min();
+                }
+            }
+            Ok(earliest)
+        })
+        .await
     }
 
     /// Writes down how an attempt came out.
@@ -179,14 +200,16 @@ impl Store {
         delivery: Delivery,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let _ = (id, delivery, now);
-        Err(StoreError::Closed)
+        self.write(move |connection| settle(connection, id, &delivery, now)).await
     }
 
     /// Makes a dead row due again; false when there is no such dead row.
     pub async fn resend(&self, id: OutboxId, now: Timestamp) -> Result<bool, StoreError> {
-        let _ = (id, now);
-        Err(StoreError::Closed)
+        self.write(move |connection| {
+            let sql = format!("{REVIVE} WHERE id = ?2 AND state = 'dead'");
+            Ok(change(connection, &sql, params![Db(now), id.0])? > 0)
+        })
+        .await
     }
 
     /// Makes all dead rows, or those of one receiver, due again; the number of rows.
@@ -195,18 +218,321 @@ impl Store {
         receiver: Option<String>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let _ = (receiver, now);
-        Err(StoreError::Closed)
+        self.write(move |connection| {
+            let sql = format!("{REVIVE} WHERE state = 'dead' AND (?2 IS NULL OR receiver = ?2)");
+            change(connection, &sql, params![Db(now), receiver])
+        })
+        .await
     }
 
     /// Deliveries, newest first. Dead letters are those in [`OutboxState::Dead`].
     pub async fn outbox(&self, query: OutboxQuery) -> Result<Page<OutboxRow>, StoreError> {
-        let _ = query;
-        Err(StoreError::Closed)
+        let OutboxQuery { state, receiver, finding, cursor, limit } = query;
+        let size = page_size(limit);
+        let mut filter = Filter::default();
+        filter.any_of("state", state.into_iter().map(Db))?;
+        if let Some(receiver) = receiver {
+            filter.and("receiver = ?", receiver)?;
+        }
+        if let Some(finding) = finding {
+            filter.and("finding = ?", Db(finding))?;
+        }
+        if let Some(cursor) = cursor {
+            filter.and("id < ?", cursor.key('o')?)?;
+        }
+        let sql = format!(
+            "SELECT {COLUMNS} FROM outbox {} ORDER BY id DESC LIMIT {}",
+            filter.clause(),
+            size + 1
+        );
+        let stored =
+            self.read(move |connection| rows(connection, &sql, filter.params(), read_row)).await?;
+        let page = cut(stored, size, 'o', |row| row.id.0);
+        let items = page.items.into_iter().map(Stored::open).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: page.next })
     }
 
     /// How the deliveries stand, for each receiver that has any due or dead.
     pub async fn outbox_counts(&self) -> Result<Vec<OutboxCount>, StoreError> {
-        Err(StoreError::Closed)
+        self.read(|connection| {
+            let sql = "SELECT receiver, sum(state = 'due') AS due, sum(state = 'dead') AS dead,
+                              min(CASE state WHEN 'due' THEN created_at END) AS oldest
+                       FROM outbox WHERE state IN ('due', 'dead')
+                       GROUP BY receiver ORDER BY receiver";
+            rows(connection, sql, [], |row| {
+                Ok(OutboxCount {
+                    receiver: row.get("receiver")?,
+                    due: row.get::<_, Db<u64>>("due")?.0,
+                    dead: row.get::<_, Db<u64>>("dead")?.0,
+                    oldest_due: row.get::<_, Option<Db<Timestamp>>>("oldest")?.map(|time| time.0),
+                })
+            })
+        })
+        .await
     }
+}
+
+const COLUMNS: &str = "id, finding, receiver, idempotency_key, payload, state, attempts,
+    next_attempt_at, last_error, created_at, first_attempt_at, settled_at";
+
+/// Whether the row `own` has to wait for an earlier one about the same finding to the same
+/// receiver: a retraction must not overtake what it retracts.
+const BLOCKED: &str = "EXISTS (
+    SELECT 1 FROM outbox AS earlier
+    WHERE earlier.finding = own.finding AND earlier.receiver = own.receiver
+      AND earlier.id < own.id AND (earlier.state = 'due' OR earlier.under_way = 1))";
+
+/// The attempts begin again; that there were some stays known by `first_attempt_at`.
+const REVIVE: &str = "UPDATE outbox SET state = 'due', attempts = 0, under_way = 0,
+    next_attempt_at = ?1, settled_at = NULL";
+
+/// Puts the finding into the outbox, for everyone whom the route names.
+pub(crate) fn tell(batch: &mut Batch<'_>, row: &FindingRow) -> Result<(), StoreError> {
+    let receivers = (batch.route)(&row.finding);
+    let notice = notice(batch, row, NoticeKind::Found);
+    for receiver in BTreeSet::from_iter(receivers) {
+        put(batch, &notice, &receiver)?;
+    }
+    Ok(())
+}
+
+/// Tells everyone who heard, or will hear, of the finding what became of it.
+pub(crate) fn follow(
+    batch: &mut Batch<'_>,
+    row: &FindingRow,
+    kind: NoticeKind,
+) -> Result<(), StoreError> {
+    let notice = notice(batch, row, kind);
+    for told in told(batch.connection, row)? {
+        put(batch, &notice, &told.receiver)?;
+    }
+    Ok(())
+}
+
+/// The finding never happened. Who may have heard of it is told so; who surely has not, is not.
+pub(crate) fn take_back(batch: &mut Batch<'_>, row: &FindingRow) -> Result<(), StoreError> {
+    let notice = notice(batch, row, NoticeKind::Retracted);
+    for told in told(batch.connection, row)? {
+        if told.state != OutboxState::Delivered {
+            let sql = "UPDATE outbox SET state = 'dropped', settled_at = ? WHERE id = ?";
+            change(batch.connection, sql, params![Db(batch.at), told.id.0])?;
+        }
+        if told.attempted {
+            put(batch, &notice, &told.receiver)?;
+        }
+    }
+    Ok(())
+}
+
+/// Nobody is at work on a row when the store is opened: what was under way is due again.
+pub(crate) fn forget_takers(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "UPDATE outbox SET under_way = 0, next_attempt_at = created_at WHERE under_way = 1",
+            [],
+        )
+        .map(|_| ())
+}
+
+fn notice(batch: &Batch<'_>, row: &FindingRow, kind: NoticeKind) -> Notice {
+    Notice { kind, finding: row.finding.clone(), revision: row.revision, at: batch.at }
+}
+
+fn put(batch: &mut Batch<'_>, notice: &Notice, receiver: &str) -> Result<(), StoreError> {
+    let Notice { kind, finding, revision, at: _ } = notice;
+    let key = format!("{}-{revision}-{kind}-{receiver}", finding.id);
+    // The key is unique: telling twice is telling once.
+    let sql = "INSERT INTO outbox (finding, revision, kind, receiver, idempotency_key, payload,
+                                   state, next_attempt_at, created_at)
+               VALUES (?, ?, ?, ?, ?, ?, 'due', ?, ?) ON CONFLICT (idempotency_key) DO NOTHING";
+    let params = params![
+        Db(finding.id),
+        revision,
+        Db(*kind),
+        receiver,
+        key,
+        write_notice(notice),
+        Db(batch.at),
+        Db(batch.at)
+    ];
+    batch.done.outbox_rows += change(batch.connection, sql, params)?;
+    Ok(())
+}
+
+/// Who was, or is to be, told of a finding.
+struct Told {
+    id: OutboxId,
+    receiver: String,
+    state: OutboxState,
+    attempted: bool,
+}
+
+fn told(connection: &Connection, row: &FindingRow) -> Result<Vec<Told>, StoreError> {
+    let sql = "SELECT id, receiver, state, first_attempt_at IS NOT NULL AS attempted FROM outbox
+               WHERE finding = ? AND revision = ? AND kind = 'found' AND state <> 'dropped'
+               ORDER BY id";
+    rows(connection, sql, params![Db(row.finding.id), row.revision], |row| {
+        Ok(Told {
+            id: OutboxId(row.get("id")?),
+            receiver: row.get("receiver")?,
+            state: row.get::<_, Db<OutboxState>>("state")?.0,
+            attempted: row.get("attempted")?,
+        })
+    })
+}
+
+fn take(connection: &Connection, claim: &Claim) -> Result<Vec<OutboxRow>, StoreError> {
+    let Claim { now, lease, limit, per_receiver, busy } = claim;
+    free_lost_rows(connection, *now)?;
+    let sql = format!(
+        "SELECT id FROM outbox AS own
+         WHERE state = 'due' AND receiver = ?1 AND next_attempt_at <= ?2 AND NOT {BLOCKED}
+         ORDER BY next_attempt_at, id LIMIT ?3"
+    );
+    let mut queues = Vec::new();
+    for receiver in due_receivers(connection)? {
+        if !busy.contains(&receiver) {
+            let params = params![receiver, Db(*now), per_receiver];
+            queues.push(rows(connection, &sql, params, |row| row.get::<_, i64>(0))?.into_iter());
+        }
+    }
+    let sql = format!(
+        "UPDATE outbox SET attempts = attempts + 1, under_way = 1, next_attempt_at = ?2,
+                first_attempt_at = coalesce(first_attempt_at, ?3)
+         WHERE id = ?1 RETURNING {COLUMNS}"
+    );
+    let mut taken = Vec::new();
+    // One of each receiver, then the next of each: a long queue does not hold up a short one.
+    while taken.len() < *limit as usize && !queues.is_empty() {
+        let mut heads = Vec::new();
+        queues.retain_mut(|queue| queue.next().map(|id| heads.push(id)).is_some());
+        for id in heads.into_iter().take(*limit as usize - taken.len()) {
+            let params = params![id, Db(now.after(*lease)), Db(*now)];
+            match first(connection, &sql, params, read_row)?.map(Stored::open).transpose() {
+                Ok(row) => taken.extend(row),
+                // One damaged row must not hold up all the others.
+                Err(error) => {
+                    let dead = Delivery::Dead { reason: error.to_string() };
+                    settle(connection, OutboxId(id), &dead, *now)?;
+                }
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// Whoever took these rows is gone: the time they had is over.
+fn free_lost_rows(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE outbox SET under_way = 0 WHERE under_way = 1 AND next_attempt_at <= ?";
+    change(connection, sql, [Db(now)])?;
+    Ok(())
+}
+
+/// Receivers with rows to be delivered; found in leaps, not by reading every row.
+fn due_receivers(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let sql = "WITH RECURSIVE each (receiver) AS (
+                   SELECT min(receiver) FROM outbox WHERE state = 'due'
+                   UNION ALL
+                   SELECT (SELECT min(receiver) FROM outbox
+                           WHERE state = 'due' AND receiver > each.receiver)
+                   FROM each WHERE each.receiver IS NOT NULL)
+               SELECT receiver FROM each WHERE receiver IS NOT NULL";
+    rows(connection, sql, [], |row| row.get(0))
+}
+
+fn settle(
+    connection: &Connection,
+    id: OutboxId,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    // A row that was dropped while it was under way stays dropped, unless it did arrive.
+    let changed = match delivery {
+        Delivery::Delivered => change(
+            connection,
+            "UPDATE outbox SET state = 'delivered', under_way = 0, last_error = NULL,
+                    settled_at = ?2 WHERE id = ?1",
+            params![id.0, Db(now)],
+        )?,
+        Delivery::Failed { reason, next_attempt_at } => change(
+            connection,
+            "UPDATE outbox SET under_way = 0, last_error = ?2, next_attempt_at = ?3
+             WHERE id = ?1 AND state IN ('due', 'dropped')",
+            params![id.0, cut_reason(reason), Db(*next_attempt_at)],
+        )?,
+        Delivery::Dead { reason } => change(
+            connection,
+            "UPDATE outbox SET under_way = 0, last_error = ?2, settled_at = ?3,
+                    state = CASE state WHEN 'due' THEN 'dead' ELSE state END
+             WHERE id = ?1 AND state IN ('due', 'dropped')",
+            params![id.0, cut_reason(reason), Db(now)],
+        )?,
+    };
+    if changed == 0 {
+        tracing::debug!(delivery = %id, "settled a delivery that is gone or settled");
+    }
+    Ok(())
+}
+
+fn cut_reason(reason: &str) -> String {
+    reason.chars().take(LONGEST_ERROR).collect()
+}
+
+/// A row whose payload was not read yet.
+struct Stored {
+    id: OutboxId,
+    finding: FindingId,
+    receiver: String,
+    idempotency_key: String,
+    payload: String,
+    state: OutboxState,
+    attempts: u32,
+    next_attempt_at: Timestamp,
+    last_error: Option<String>,
+    created_at: Timestamp,
+    first_attempt_at: Option<Timestamp>,
+    settled_at: Option<Timestamp>,
+}
+
+impl Stored {
+    fn open(self) -> Result<OutboxRow, StoreError> {
+        Ok(OutboxRow {
+            id: self.id,
+            finding: self.finding,
+            receiver: self.receiver,
+            idempotency_key: self.idempotency_key,
+            notice: read_notice(&self.payload)?,
+            state: self.state,
+            attempts: self.attempts,
+            next_attempt_at: self.next_attempt_at,
+            last_error: self.last_error,
+            created_at: self.created_at,
+            first_attempt_at: self.first_attempt_at,
+            settled_at: self.settled_at,
+        })
+    }
+}
+
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let time = |name: &str| {
+        Ok::<_, rusqlite::Error>(row.get::<_, Option<Db<Timestamp>>>(name)?.map(|time| time.0))
+    };
+    Ok(Stored {
+        id: OutboxId(row.get("id")?),
+        finding: row.get::<_, Db<FindingId>>("finding")?.0,
+        receiver: row.get("receiver")?,
+        idempotency_key: row.get("idempotency_key")?,
+        payload: row.get("payload")?,
+        state: row.get::<_, Db<OutboxState>>("state")?.0,
+        attempts: row.get("attempts")?,
+        next_attempt_at: row.get::<_, Db<Timestamp>>("next_attempt_at")?.0,
+        last_error: row.get("last_error")?,
+        created_at: row.get::<_, Db<Timestamp>>("created_at")?.0,
+        first_attempt_at: time("first_attempt_at")?,
+        settled_at: time("settled_at")?,
+    })
+}
+
+fn read_time(row: &Row<'_>) -> rusqlite::Result<Timestamp> {
+    Ok(row.get::<_, Db<Timestamp>>(0)?.0)
 }

@@ -1,8 +1,13 @@
 //! Rules that could not be evaluated: how often, and why the last time.
 
+use rusqlite::{Connection, params};
 use wk_model::Timestamp;
 
-use crate::{Store, StoreError};
+use crate::sql::{Db, change, rows};
+use crate::{RuleFailure, Store, StoreError};
+
+/// How long a message may be, in characters.
+const LONGEST_MESSAGE: usize = 1_000;
 
 /// How often a rule could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +27,35 @@ pub struct RuleErrorRow {
 impl Store {
     /// All rules that ever failed, by id.
     pub async fn rule_errors(&self) -> Result<Vec<RuleErrorRow>, StoreError> {
-        Err(StoreError::Closed)
+        self.read(|connection| {
+            let sql = "SELECT rule, count, message, first_at, last_at FROM rule_errors
+                       ORDER BY rule";
+            rows(connection, sql, [], |row| {
+                Ok(RuleErrorRow {
+                    rule: row.get("rule")?,
+                    count: row.get::<_, Db<u64>>("count")?.0,
+                    message: row.get("message")?,
+                    first_at: row.get::<_, Db<Timestamp>>("first_at")?.0,
+                    last_at: row.get::<_, Db<Timestamp>>("last_at")?.0,
+                })
+            })
+        })
+        .await
     }
+}
+
+/// Rules could not be evaluated.
+pub(crate) fn count(
+    connection: &Connection,
+    at: Timestamp,
+    failures: &[RuleFailure],
+) -> Result<(), StoreError> {
+    for RuleFailure { rule, message, count } in failures {
+        let message: String = message.chars().take(LONGEST_MESSAGE).collect();
+        let sql = "INSERT INTO rule_errors (rule, count, message, first_at, last_at)
+                   VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (rule)
+                   DO UPDATE SET count = count + ?2, message = ?3, last_at = ?4";
+        change(connection, sql, params![rule, Db(*count), message, Db(at)])?;
+    }
+    Ok(())
 }
