@@ -171,7 +171,8 @@ impl<'a> Reader<'a> {
         if self.used.saturating_add(heads) > self.budget() {
             return Err(DataError::Overlap);
         }
-        let mut values = Vec::with_capacity(length);
+        // Grown while elements are paid for: a claimed length alone costs little, at any depth.
+        let mut values = Vec::with_capacity(length.min(256));
         for _ in 0..length {
             values.push(self.value(kind, base, head, depth + 1)?);
         }

@@ -126,7 +126,6 @@ impl<'a> Parser<'a> {
         if let Some(keyword) = keyword
             && self.peek() != Some('(')
         {
-            let second = self.peek_at();
             if wanted != Wanted::Any && wanted != keyword {
                 return Err(AbiError::new(format!(
                     "this is a signature of {}, and one of {} is needed",
@@ -136,7 +135,7 @@ impl<'a> Parser<'a> {
                 .at(start, name.len()));
             }
             said = keyword;
-            name = self.word().ok_or_else(|| AbiError::new("the name is missing").at(second, 1))?;
+            name = self.word().ok_or_else(|| self.expected("a name"))?;
         }
         let params = self.params(0)?;
         let mut outputs = Vec::new();

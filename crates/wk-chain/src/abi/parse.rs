@@ -173,7 +173,7 @@ fn parse_lines(text: &str) -> Result<Abi, AbiError> {
                 *at += offset;
             }
             if abi.is_empty() && !statement.contains('(') {
-                error.hint = Some(FORMS.to_owned());
+                error = error.hint(FORMS);
             }
             error
         })?;

@@ -128,7 +128,7 @@ impl Implementations {
     pub fn watch(&mut self, chain: &ChainName, address: Address) {
         let timeline = self.timeline(chain, address);
         timeline.root = true;
-        timeline.unread = timeline.targets.0.is_empty();
+        timeline.unread = true;
     }
 
     /// Watched contracts whose state should be read and told to `learn`: new ones, those whose
@@ -211,14 +211,11 @@ impl Implementations {
         found
     }
 
-    /// Takes up what was stored before.
+    /// Takes up what was stored before. Watched contracts stay unread: code may have changed in
+    /// silence since.
     pub fn restore(&mut self, upgrades: impl IntoIterator<Item = Upgrade>) {
         for upgrade in upgrades {
             self.apply(&upgrade);
-            let timeline = self.timeline(&upgrade.chain, upgrade.address);
-            if upgrade.log.is_none() {
-                timeline.unread = false;
-            }
         }
     }
 
