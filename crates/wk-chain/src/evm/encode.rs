@@ -4,6 +4,7 @@ use alloy_rlp::{BufMut, EMPTY_STRING_CODE, Encodable};
 use wk_model::primitives::{Address, B256, Bloom};
 use wk_model::{Height, evm};
 
+use super::verify::Outcomes;
 use super::wire::{Authorization, RawHeader, RawReceipt, RawTransaction};
 
 /// Type byte of an OP Stack deposit.
@@ -199,6 +200,15 @@ pub(super) fn bloom<'a>(logs: impl Iterator<Item = &'a evm::Log>) -> Bloom {
         bloom.accrue_raw_log(log.address, &log.topics);
     }
     bloom
+}
+
+/// The bloom over all logs that are known.
+pub(super) fn bloom_of(outcomes: &Outcomes) -> Bloom {
+    match outcomes {
+        Outcomes::Unknown(_) => Bloom::ZERO,
+        Outcomes::Logs(logs) => bloom(logs.iter().map(|raw| &raw.log)),
+        Outcomes::Receipts(receipts) => bloom(receipts.iter().flat_map(|raw| &raw.receipt.logs)),
+    }
 }
 
 /// `extraData` of a Besu IBFT or QBFT header in the forms that its hash may be made of: the

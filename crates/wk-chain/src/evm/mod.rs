@@ -3,8 +3,16 @@
 mod config;
 mod digest;
 mod encode;
+mod fetch;
 mod json;
+mod metrics;
+mod node;
+mod range;
+mod receipts;
 mod resume;
+mod signals;
+pub mod state;
+mod stats;
 pub mod verify;
 mod window;
 pub mod wire;
@@ -13,6 +21,10 @@ pub use config::{
     Confirmations, EvmConfig, OneOrMany, ReceiptSource, RescanConfig, StartAt, Verify,
 };
 pub use digest::digest;
+pub use fetch::{FetchError, Fetched, Fetcher, Want};
 pub use json::WireError;
+pub use node::NodeProbe;
+pub use range::{Blocks, RangeBlock, blocks};
 pub use resume::Resume;
+pub use signals::SIGNALS;
 pub use window::{Fork, Step, Window};
