@@ -193,8 +193,19 @@ fn call(ledger: &Ledger, call: &Value, tag: &Value) -> Result<Value, RpcError> {
         _ => "0x",
     };
     let block = state_block(ledger, tag)?;
-    if let Some(answer) = ledger.state(block, &state_key("call", to, data)) {
-        return Ok(answer.clone());
+    // A failed transaction was recorded as a call by its sender: its reason may depend on that.
+    let by_sender = call["from"].as_str().map(|from| format!("{data} {from}"));
+    for detail in by_sender.as_deref().into_iter().chain([data]) {
+        if let Some(answer) = ledger.state(block, &state_key("call", to, detail)) {
+            return match answer.get("error") {
+                Some(error) => Err(RpcError {
+                    code: error["code"].as_i64().unwrap_or(3),
+                    message: error["message"].as_str().unwrap_or_default().to_owned(),
+                    data: error.get("data").cloned(),
+                }),
+                None => Ok(answer.clone()),
+            };
+        }
     }
     match ledger.state(block, &state_key("code", to, "")) {
         // What a contract answers to a function that it does not have.

@@ -46,3 +46,65 @@ pub fn demo_config_yaml(urls: &[NodeUrls]) -> String {
         .replace("http://127.0.0.1:18547", &third.http)
         .replace("ws://127.0.0.1:18547", &third.ws)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{Entry, Recorded, header_hash};
+
+    fn blocks(tape: &Tape) -> Vec<&Recorded> {
+        let blocks = tape.entries.iter().flat_map(|entry| match entry {
+            Entry::Block(block) => std::slice::from_ref(block),
+            Entry::Reorg { blocks, .. } => blocks,
+        });
+        blocks.collect()
+    }
+
+    #[test]
+    fn every_recorded_header_hashes_to_its_hash() {
+        let tape = demo_tape();
+        assert_eq!(tape.chain_id, DEMO_CHAIN_ID);
+        for Recorded { block, .. } in blocks(&tape) {
+            let hash = header_hash(block).expect("anvil writes whole headers");
+            assert_eq!(Value::String(hash.to_string()), block["hash"], "{}", block["number"]);
+        }
+    }
+
+    #[test]
+    fn the_story_begins_at_once_with_a_reorg_that_takes_something_back() {
+        let tape = demo_tape();
+        assert!(tape.history > 50 && tape.entries.len() - tape.history > 300);
+        let live = &tape.entries[tape.history..];
+        assert!(matches!(&live[3], Entry::Reorg { drop: 2, blocks } if blocks.len() == 2));
+        let Entry::Block(withdrawal) = &live[1] else { panic!("the second live entry is a block") };
+        assert_eq!(withdrawal.receipts.len(), 1);
+        assert_eq!(withdrawal.receipts[0]["logs"][0]["address"], tape.contracts["vault"]);
+    }
+
+    #[test]
+    fn the_config_names_the_contracts_of_the_tape() {
+        let tape = demo_tape();
+        let config = include_str!("../demo.yaml");
+        for name in ["vault", "usdx", "oracle", "pool", "counter"] {
+            let address = &tape.contracts[name];
+            let section = config.split(&format!("\n  {name}:")).nth(1).expect("it is listed");
+            let line = section.lines().find(|line| line.trim_start().starts_with("address:"));
+            assert_eq!(line.map(str::trim), Some(&*format!("address: \"{address}\"")), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_config_gets_the_urls_of_the_endpoints() {
+        let urls = [1, 2, 3].map(|port| NodeUrls {
+            http: format!("http://127.0.0.1:{port}"),
+            ws: format!("ws://127.0.0.1:{port}"),
+        });
+        let config = demo_config_yaml(&urls);
+        assert!(!config.contains(":1854"), "a placeholder is left");
+        for NodeUrls { http, ws } in &urls {
+            assert!(config.contains(&format!("url: \"{http}\", ws: \"{ws}\"")), "{http}");
+        }
+    }
+}

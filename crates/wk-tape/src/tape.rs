@@ -70,8 +70,9 @@ struct Header {
     history: usize,
 }
 
-/// Names one question about the state: `call ADDRESS DATA`, `storage ADDRESS SLOT`,
-/// `code ADDRESS`, `balance ADDRESS`. Hex in lower case.
+/// Names one question about the state: `call ADDRESS DATA`, or for one sender only `call ADDRESS
+/// DATA SENDER`; `storage ADDRESS SLOT`, `code ADDRESS`, `balance ADDRESS`, `nonce ADDRESS`. Hex in
+/// lower case. The answer to a call that fails is `{"error": {"code", "message", "data"}}`.
 pub fn state_key(question: &str, address: &str, detail: &str) -> String {
     format!("{question} {address} {detail}").trim_end().to_ascii_lowercase()
 }

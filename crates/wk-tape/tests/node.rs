@@ -48,6 +48,8 @@ fn recorded(number: u64, salt: u64) -> Recorded {
         state.insert(state_key("code", VAULT, ""), json!("0x60"));
         state.insert(state_key("call", VAULT, "0xabcd"), json!(word(5)));
         state.insert(state_key("storage", VAULT, &word(2)), json!(word(6)));
+        let failed = json!({"error": {"code": 3, "message": "execution reverted", "data": "0x08"}});
+        state.insert(state_key("call", VAULT, &format!("0xabcd {ALICE}")), failed);
     }
     Recorded { block, receipts: vec![receipt], state }
 }
@@ -115,6 +117,11 @@ async fn answers_as_a_node_does() {
         ("eth_getCode", json!([VAULT, "0x1"]), json!("0x60")),
         ("eth_call", json!([{"to": VAULT, "data": "0xABCD"}, "latest"]), json!(word(5))),
         ("eth_call", json!([{"to": VAULT, "input": "0xabcd"}, "0x0"]), json!("0x")),
+        (
+            "eth_call",
+            json!([{"to": VAULT, "data": "0xabcd", "from": VAULT}, "0x1"]),
+            json!(word(5)),
+        ),
         ("eth_call", json!([{"to": ALICE, "data": "0xabcd"}, "latest"]), json!("0x")),
         ("eth_getStorageAt", json!([VAULT, "0x2", "latest"]), json!(word(6))),
         ("eth_getStorageAt", json!([ALICE, "0x2", "latest"]), json!(word(0))),
@@ -131,6 +138,7 @@ async fn answers_as_a_node_does() {
         ("eth_getBlockByNumber", json!(["soon", false]), -32602),
         ("eth_getBalance", json!([ALICE, "0x9"]), -32000),
         ("eth_call", json!([{"to": VAULT, "data": "0xef"}, "latest"]), 3),
+        ("eth_call", json!([{"to": VAULT, "data": "0xabcd", "from": ALICE}, "latest"]), 3),
         ("eth_getStorageAt", json!([VAULT, "0x99", "latest"]), -32000),
         ("eth_getLogs", json!([{"blockHash": word(9)}]), -32000),
         ("eth_getLogs", json!([{"fromBlock": "0x3", "toBlock": "0x2"}]), -32602),

@@ -1,3 +1,0 @@
-//! Records the demo's tape.
-
-fn main() {}
