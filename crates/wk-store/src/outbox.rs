@@ -203,6 +203,22 @@ impl Store {
         self.write(move |connection| settle(connection, id, &delivery, now)).await
     }
 
+    /// A row that was taken on was not tried after all: it is due at once, and the attempt that was
+    /// counted ahead is taken back.
+    pub async fn release(&self, id: OutboxId, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            // A row that failed before stays one that may have arrived.
+            let sql = "UPDATE outbox SET under_way = 0, attempts = attempts - 1,
+                           next_attempt_at = ?2, first_attempt_at =
+                               CASE WHEN attempts = 1 AND last_error IS NULL THEN NULL
+                               ELSE first_attempt_at END
+                       WHERE id = ?1 AND under_way = 1 AND attempts > 0";
+            change(connection, sql, params![id.0, Db(now)])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Makes a dead row due again; false when there is no such dead row.
     pub async fn resend(&self, id: OutboxId, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |connection| {
