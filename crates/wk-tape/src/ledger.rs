@@ -39,8 +39,7 @@ pub(crate) enum At {
 
 impl Ledger {
     /// Puts `block` on top. It must have been sealed onto the head.
-    pub(crate) fn push(&mut self, block: Sealed) -> Arc<Sealed> {
-        let block = Arc::new(block);
+    pub(crate) fn push(&mut self, block: Arc<Sealed>) {
         let hashes = block.content.block["transactions"].as_array();
         for (index, transaction) in hashes.into_iter().flatten().enumerate() {
             if let Some(hash) = to_hash(&transaction["hash"]) {
@@ -55,7 +54,6 @@ impl Ledger {
             self.base.extend(oldest.content.state.clone());
             self.forget(&oldest);
         }
-        block
     }
 
     /// Takes the head away; its hash can still be asked for. Never takes the last block.

@@ -111,6 +111,7 @@ struct World {
     timing: Timing,
     idle: bool,
     upcoming: VecDeque<Entry>,
+    /// How many entries were played since the history.
     live: usize,
     fork_from: usize,
     truth: Ledger,
@@ -167,7 +168,6 @@ impl TapeNode {
             let played = world.play(now.saturating_sub(age));
             played.map_err(|source| StartNode::Tape { entry, source })?;
         }
-        world.live = 0;
         let shared = Arc::new(Shared { world: Mutex::new(world), asked: Notify::new() });
 
         let mut servers = Vec::new();
@@ -228,7 +228,9 @@ async fn keep_playing(shared: Arc<Shared>, interval: Duration) {
 
 impl Shared {
     fn advance(&self) -> bool {
-        match self.world.lock().play(unix_time()) {
+        let mut world = self.world.lock();
+        world.live += 1;
+        match world.play(unix_time()) {
             Ok(played) => played,
             Err(error) => {
                 // The rest of a broken tape cannot stand on a block that is missing.
@@ -250,7 +252,6 @@ impl World {
             },
             None => return Ok(false),
         };
-        self.live += 1;
         let (drop, blocks) = match entry {
             Entry::Block(block) => (0, vec![block]),
             Entry::Reorg { drop, blocks } => (drop, blocks),
@@ -259,9 +260,13 @@ impl World {
             Timing::Now => Some(now),
             Timing::Recorded => None,
         };
-        let truth = replace(&mut self.truth, drop, blocks.clone(), time, None)?;
-        let extra = (self.live >= self.fork_from).then_some(OTHER_FORK);
-        let fork = replace(&mut self.fork, drop, blocks, time, extra)?;
+        let same = self.live < self.fork_from;
+        let fork = if same { None } else { Some(blocks.clone()) };
+        let truth = replace(&mut self.truth, drop, blocks, time, None)?;
+        let fork = match fork {
+            Some(blocks) => replace(&mut self.fork, drop, blocks, time, Some(OTHER_FORK))?,
+            None => repeat(&mut self.fork, &truth),
+        };
         self.pending = self.upcoming.front().map(coming_transactions).unwrap_or_default();
 
         let (pending, live) = (&self.pending, self.live);
@@ -280,6 +285,7 @@ struct Change {
     new: Vec<Arc<Sealed>>,
 }
 
+/// Drops blocks and puts others, sealed here, in their place.
 fn replace(
     ledger: &mut Ledger,
     drop: usize,
@@ -287,7 +293,7 @@ fn replace(
     time: Option<u64>,
     extra: Option<&str>,
 ) -> Result<Change, BadHeader> {
-    let gone: Vec<_> = std::iter::from_fn(|| ledger.pop()).take(drop).collect();
+    let gone = std::iter::from_fn(|| ledger.pop()).take(drop).collect();
     let mut new = Vec::new();
     for block in blocks {
         let (parent, floor) = match ledger.head() {
@@ -296,9 +302,20 @@ fn replace(
         };
         // A clock that was set back must not make a block older than its parent.
         let place = Place { parent, time: time.map(|time| time.max(floor)), extra };
-        new.push(ledger.push(seal(block, &place)?));
+        let block = Arc::new(seal(block, &place)?);
+        ledger.push(Arc::clone(&block));
+        new.push(block);
     }
     Ok(Change { gone, new })
+}
+
+/// Does to `ledger` what was done to another one that was equal before.
+fn repeat(ledger: &mut Ledger, change: &Change) -> Change {
+    let gone = std::iter::from_fn(|| ledger.pop()).take(change.gone.len()).collect();
+    for block in &change.new {
+        ledger.push(Arc::clone(block));
+    }
+    Change { gone, new: change.new.clone() }
 }
 
 /// The transactions of an entry as they are before any block holds them.

@@ -284,20 +284,22 @@ async fn liars_lie_from_their_block_on_and_the_others_do_not() {
         start(true, vec![EndpointOptions::default(), liar(Lie::OtherFork), liar(Lie::NoLogs)])
             .await;
     let urls: Vec<String> = node.endpoints().into_iter().map(|urls| urls.http).collect();
-    let hashes = async || {
+    let hashes = async |height: &str| {
         let mut hashes = Vec::new();
         for url in &urls {
-            let head = call(url, "eth_getBlockByNumber", json!(["latest", false])).await;
+            let head = call(url, "eth_getBlockByNumber", json!([height, false])).await;
             assert_eq!(head["hash"], json!(header_hash(&head).expect("it is a header")));
             hashes.push(head["hash"].clone());
         }
         hashes
     };
-    let same = hashes().await;
+    let same = hashes("latest").await;
     assert!(same.iter().all(|hash| *hash == same[0]));
     node.advance();
-    let split = hashes().await;
+    let split = hashes("latest").await;
     assert!(split[0] != split[1] && split[0] == split[2], "{split:?}");
+    let below = hashes("0x2").await;
+    assert!(below.iter().all(|hash| *hash == below[0]), "the lie begins above: {below:?}");
     for (url, expected) in urls.iter().zip([1, 1, 0]) {
         let receipts = call(url, "eth_getBlockReceipts", json!(["latest"])).await;
         assert_eq!(receipts[0]["logs"].as_array().unwrap().len(), expected, "{url}");
