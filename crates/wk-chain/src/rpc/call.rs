@@ -205,7 +205,7 @@ pub struct Attempt {
     /// What happened, without secrets.
     pub message: String,
     /// What the endpoint said, when it answered with a JSON-RPC error.
-    pub rpc: Option<RpcError>,
+    pub rpc: Option<Box<RpcError>>,
     /// What may help.
     pub remedy: Remedy,
     /// How long it took.
@@ -229,7 +229,7 @@ impl CallError {
 
     /// What an endpoint answered as JSON-RPC error; the last one.
     pub fn rpc(&self) -> Option<&RpcError> {
-        self.attempts.iter().rev().find_map(|attempt| attempt.rpc.as_ref())
+        self.attempts.iter().rev().find_map(|attempt| attempt.rpc.as_deref())
     }
 
     /// Whether every endpoint that could be asked failed with `class`.
@@ -240,7 +240,7 @@ impl CallError {
     /// What an endpoint answered when the same question fails everywhere, such as a reverted call.
     pub fn reverted(&self) -> Option<&RpcError> {
         let never = |attempt: &&Attempt| attempt.remedy == Remedy::Never;
-        self.attempts.iter().find(never).and_then(|attempt| attempt.rpc.as_ref())
+        self.attempts.iter().find(never).and_then(|attempt| attempt.rpc.as_deref())
     }
 }
 
@@ -252,8 +252,17 @@ impl fmt::Display for CallError {
             write!(f, " within {time:?}")?;
         }
         let mut separator = ": ";
-        for Attempt { endpoint, class, message, .. } in attempts {
+        // Of many tries at one endpoint, the last one says what is wrong with it.
+        for (place, attempt) in attempts.iter().enumerate() {
+            let Attempt { endpoint, class, message, .. } = attempt;
+            if attempts[place + 1..].iter().any(|later| later.endpoint == *endpoint) {
+                continue;
+            }
+            let times = attempts.iter().filter(|other| other.endpoint == *endpoint).count();
             write!(f, "{separator}{endpoint} {class} ({message})")?;
+            if times > 1 {
+                write!(f, " after {times} tries")?;
+            }
             separator = "; ";
         }
         for Unused { endpoint, reason } in unused {

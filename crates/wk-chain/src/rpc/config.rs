@@ -8,7 +8,11 @@ use std::time::Duration;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use wk_model::{ChainId, HumanDuration, Secret};
+use wk_model::{ChainId, HumanDuration, Problem, Secret};
+
+use super::call::EndpointName;
+use super::status::EndpointKind;
+use super::target;
 
 /// Everything a pool is built from.
 #[derive(Clone, Debug, Default)]
@@ -198,5 +202,375 @@ impl<'de> Visitor<'de> for EndpointVisitor {
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<EndpointConfig, M::Error> {
         let settings = EndpointSettings::deserialize(MapAccessDeserializer::new(map))?;
         Ok(EndpointConfig::Settings(Box::new(settings)))
+    }
+}
+
+/// An endpoint whose settings were found good.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) name: EndpointName,
+    pub(crate) kind: EndpointKind,
+    pub(crate) settings: EndpointSettings,
+}
+
+impl PoolConfig {
+    /// The endpoints with their names, or everything that is wrong. Reads no secrets.
+    pub(crate) fn check(&self) -> Result<Vec<Spec>, Vec<Problem>> {
+        let PoolConfig { endpoints, options, chain_id: _, block_time: _ } = self;
+        let mut problems = check_options(options);
+        if endpoints.is_empty() {
+            problems.push(
+                Problem::new("rpc", "no endpoint is given")
+                    .hint("List at least one URL, such as `rpc: [\"https://rpc.example\"]`."),
+            );
+        }
+        let mut specs: Vec<Spec> = Vec::new();
+        for (place, endpoint) in endpoints.iter().enumerate() {
+            let path = format!("rpc[{place}]");
+            let settings = endpoint.settings().into_owned();
+            let url_path = match endpoint {
+                EndpointConfig::Url(_) => path.clone(),
+                EndpointConfig::Settings(_) => format!("{path}.url"),
+            };
+            problems.extend(check_endpoint(&settings, &path, &url_path));
+            let name = settings.name.clone().unwrap_or_else(|| default_name(&settings.url));
+            let taken = |name: &str| specs.iter().any(|spec| spec.name.as_str() == name);
+            let name = match settings.name {
+                Some(_) if taken(&name) => {
+                    problems.push(
+                        Problem::new(format!("{path}.name"), format!("`{name}` is taken"))
+                            .hint("Give each endpoint of a chain a name of its own."),
+                    );
+                    name
+                }
+                Some(_) => name,
+                None => (1..)
+                    .map(|n| if n == 1 { name.clone() } else { format!("{name}#{n}") })
+                    .find(|name| !taken(name))
+                    .expect("only as many names are taken as there are endpoints"),
+            };
+            let kind = kind(&settings);
+            specs.push(Spec { name: EndpointName::new(&name), kind, settings });
+        }
+        if problems.is_empty() { Ok(specs) } else { Err(problems) }
+    }
+}
+
+/// What a URL that is not a reference says; nothing is known of those in variables and files.
+fn literal_url(secret: &Secret) -> Option<Result<url::Url, String>> {
+    match secret {
+        Secret::Literal(text) => Some(target::parse_url(text)),
+        Secret::Env(_) | Secret::File(_) => None,
+    }
+}
+
+/// How an endpoint is reached. A URL in a variable or file is taken for HTTP; when it turns out to
+/// be a WebSocket's, requests go there.
+fn kind(settings: &EndpointSettings) -> EndpointKind {
+    match literal_url(&settings.url) {
+        Some(Ok(url)) if target::is_ws(&url) => EndpointKind::WebSocket,
+        _ if settings.ws.is_some() => EndpointKind::HttpAndWebSocket,
+        _ => EndpointKind::Http,
+    }
+}
+
+fn default_name(url: &Secret) -> String {
+    match url {
+        Secret::Literal(_) => match literal_url(url) {
+            Some(Ok(url)) => target::host_and_port(&url),
+            _ => "endpoint".to_owned(),
+        },
+        Secret::Env(name) => name.clone(),
+        Secret::File(path) => path
+            .file_stem()
+            .map_or_else(|| "endpoint".to_owned(), |stem| stem.to_string_lossy().into_owned()),
+    }
+}
+
+fn check_endpoint(settings: &EndpointSettings, path: &str, url_path: &str) -> Vec<Problem> {
+    let EndpointSettings {
+        url,
+        name,
+        ws,
+        headers,
+        budget_per_day,
+        max_requests_per_second,
+        trust: _,
+    } = settings;
+    let mut problems = Vec::new();
+    if let Some(Err(message)) = literal_url(url) {
+        problems.push(Problem::new(url_path, message).hint(URL_HINT));
+    }
+    match ws.as_ref().and_then(literal_url) {
+        Some(Err(message)) => {
+            problems.push(Problem::new(format!("{path}.ws"), message).hint(URL_HINT));
+        }
+        Some(Ok(ws)) if !target::is_ws(&ws) => problems.push(
+            Problem::new(format!("{path}.ws"), "this is not a WebSocket's URL")
+                .hint("It must begin with wss:// or ws://."),
+        ),
+        Some(Ok(_)) | None => {}
+    }
+    if ws.is_some() && matches!(literal_url(url), Some(Ok(url)) if target::is_ws(&url)) {
+        problems.push(
+            Problem::new(format!("{path}.ws"), "`url` is a WebSocket's already")
+                .hint("Make `url` the https:// URL, or remove `ws`."),
+        );
+    }
+    if let Some(name) = name
+        && (name.is_empty()
+            || name.len() > 64
+            || name.chars().any(|c| c.is_control() || c.is_whitespace() || c == '/'))
+    {
+        problems.push(
+            Problem::new(format!("{path}.name"), "this cannot be an endpoint's name")
+                .hint("Use up to 64 characters without spaces and slashes, such as `own-node`."),
+        );
+    }
+    for name in headers.keys() {
+        if name.parse::<reqwest::header::HeaderName>().is_err() {
+            problems.push(
+                Problem::new(format!("{path}.headers"), format!("`{name}` is no header name"))
+                    .hint("Header names hold letters, digits and hyphens, such as `x-api-key`."),
+            );
+        }
+    }
+    if *budget_per_day == Some(0) {
+        problems.push(
+            Problem::new(format!("{path}.budget_per_day"), "a budget of 0 allows nothing")
+                .hint("Give a number above 0, or remove the key for no budget."),
+        );
+    }
+    if let Some(rate) = max_requests_per_second
+        && !(rate.is_finite() && *rate >= 0.01)
+    {
+        problems.push(
+            Problem::new(
+                format!("{path}.max_requests_per_second"),
+                format!("{rate} is no request rate"),
+            )
+            .hint("Give a number of at least 0.01, or remove the key for no limit."),
+        );
+    }
+    problems
+}
+
+const URL_HINT: &str =
+    "Write for example `https://rpc.example/key`, `ws://127.0.0.1:8546` or `env:RPC_URL`.";
+
+fn check_options(options: &RpcConfig) -> Vec<Problem> {
+    let RpcConfig {
+        timeout,
+        connect_timeout,
+        total_timeout,
+        max_body_bytes,
+        hedge: _,
+        batch_size,
+        max_batch_size,
+        max_logs_range,
+        poll_interval,
+        ws_silence,
+        ws_ping,
+        lag_blocks,
+        lag_time,
+        compare_interval,
+        chain_id_interval,
+        breaker_failures,
+        quarantine,
+    } = options;
+    let mut problems = Vec::new();
+    let mut wrong = |key: &str, message: String, hint: &str| {
+        problems.push(Problem::new(format!("rpc_options.{key}"), message).hint(hint));
+    };
+    let shortest = HumanDuration::millis(10);
+    let durations = [
+        ("timeout", Some(*timeout)),
+        ("connect_timeout", Some(*connect_timeout)),
+        ("total_timeout", Some(*total_timeout)),
+        ("poll_interval", *poll_interval),
+        ("ws_silence", *ws_silence),
+        ("ws_ping", Some(*ws_ping)),
+        ("lag_time", Some(*lag_time)),
+        ("compare_interval", Some(*compare_interval)),
+        ("chain_id_interval", Some(*chain_id_interval)),
+        ("quarantine", Some(*quarantine)),
+    ];
+    for (key, duration) in durations {
+        if let Some(duration) = duration.filter(|duration| *duration < shortest) {
+            wrong(key, format!("{duration} is too short"), "The shortest time is 10ms.");
+        }
+    }
+    if total_timeout < timeout {
+        wrong(
+            "total_timeout",
+            format!("{total_timeout} is less than `timeout` ({timeout})"),
+            "A read needs the time of at least one request; three times `timeout` leaves room \
+             for failover.",
+        );
+    }
+    if *max_body_bytes < 64 * 1024 || *max_body_bytes > 4 * 1024 * 1024 * 1024 {
+        wrong(
+            "max_body_bytes",
+            format!("{max_body_bytes} bytes cannot be right"),
+            "Blocks of busy chains need some 10 MB; give 65536 (64 KiB) to 4294967296 (4 GiB).",
+        );
+    }
+    for (key, number) in [
+        ("batch_size", u64::from(*batch_size)),
+        ("max_batch_size", u64::from(*max_batch_size)),
+        ("max_logs_range", *max_logs_range),
+        ("lag_blocks", *lag_blocks),
+        ("breaker_failures", u64::from(*breaker_failures)),
+    ] {
+        if number == 0 {
+            wrong(key, "0 is too few".to_owned(), "Give at least 1.");
+        }
+    }
+    if batch_size > max_batch_size {
+        wrong(
+            "batch_size",
+            format!("{batch_size} is more than `max_batch_size` ({max_batch_size})"),
+            "Lower it, or raise `max_batch_size`.",
+        );
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn endpoints(value: serde_json::Value) -> Result<Vec<EndpointConfig>, String> {
+        // From text, as a file would be: a value in memory hands out owned strings only.
+        serde_json::from_str(&value.to_string()).map_err(|error| error.to_string())
+    }
+
+    fn check(
+        rpc: serde_json::Value,
+        options: serde_json::Value,
+    ) -> Result<Vec<String>, Vec<String>> {
+        let config = PoolConfig {
+            endpoints: endpoints(rpc).expect("the shape is right"),
+            options: serde_json::from_value(options).expect("the shape is right"),
+            ..PoolConfig::default()
+        };
+        let line = |problem: &Problem| format!("{}: {}", problem.path, problem.message);
+        match config.check() {
+            Ok(specs) => {
+                Ok(specs.iter().map(|spec| format!("{} {:?}", spec.name, spec.kind)).collect())
+            }
+            Err(problems) => Err(problems.iter().map(line).collect()),
+        }
+    }
+
+    #[test]
+    fn names_endpoints_by_host_and_never_by_key() {
+        let rpc = json!([
+            "https://rpc.example/v2/k3y?apikey=k3y",
+            "https://k3y:k3y@rpc.example/other",
+            "http://127.0.0.1:8545",
+            "wss://rpc.example:8443/k3y",
+            "env:MAINNET_URL",
+            "file:/run/secrets/alchemy.url",
+            {"url": "http://127.0.0.1:8545", "name": "own", "ws": "ws://127.0.0.1:8546", "trust": "own"},
+            "http://[::1]:8545",
+        ]);
+        let expected = [
+            "rpc.example Http",
+            "rpc.example#2 Http",
+            "127.0.0.1:8545 Http",
+            "rpc.example:8443 WebSocket",
+            "MAINNET_URL Http",
+            "alchemy Http",
+            "own HttpAndWebSocket",
+            "[::1]:8545 Http",
+        ];
+        assert_eq!(check(rpc, json!({})), Ok(expected.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn says_where_and_what_is_wrong() {
+        let one = || json!(["http://127.0.0.1:8545"]);
+        for (rpc, options, expected) in [
+            (json!([]), json!({}), "rpc: no endpoint is given"),
+            (json!(["rpc.example/k3y"]), json!({}), "rpc[0]: the URL has no scheme"),
+            (
+                json!([{"url": "ipc:///k3y"}]),
+                json!({}),
+                "rpc[0].url: the URL's scheme is none of https, http, wss and ws",
+            ),
+            (
+                json!([{"url": "http://a", "ws": "http://b"}]),
+                json!({}),
+                "rpc[0].ws: this is not a WebSocket's URL",
+            ),
+            (
+                json!([{"url": "ws://a", "ws": "ws://b"}]),
+                json!({}),
+                "rpc[0].ws: `url` is a WebSocket's already",
+            ),
+            (
+                json!([{"url": "http://a", "name": "x"}, {"url": "http://b", "name": "x"}]),
+                json!({}),
+                "rpc[1].name: `x` is taken",
+            ),
+            (
+                json!([{"url": "http://a", "name": "a b"}]),
+                json!({}),
+                "rpc[0].name: this cannot be an endpoint's name",
+            ),
+            (
+                json!([{"url": "http://a", "headers": {"x key": "v"}}]),
+                json!({}),
+                "rpc[0].headers: `x key` is no header name",
+            ),
+            (
+                json!([{"url": "http://a", "budget_per_day": 0}]),
+                json!({}),
+                "rpc[0].budget_per_day: a budget of 0 allows nothing",
+            ),
+            (
+                json!([{"url": "http://a", "max_requests_per_second": -1.0}]),
+                json!({}),
+                "rpc[0].max_requests_per_second: -1 is no request rate",
+            ),
+            (one(), json!({"timeout": "1ms"}), "rpc_options.timeout: 1ms is too short"),
+            (
+                one(),
+                json!({"timeout": "40s"}),
+                "rpc_options.total_timeout: 30s is less than `timeout` (40s)",
+            ),
+            (
+                one(),
+                json!({"max_body_bytes": 1}),
+                "rpc_options.max_body_bytes: 1 bytes cannot be right",
+            ),
+            (one(), json!({"lag_blocks": 0}), "rpc_options.lag_blocks: 0 is too few"),
+            (
+                one(),
+                json!({"batch_size": 200}),
+                "rpc_options.batch_size: 200 is more than `max_batch_size` (100)",
+            ),
+        ] {
+            assert_eq!(check(rpc, options), Err(vec![expected.to_owned()]));
+        }
+    }
+
+    #[test]
+    fn refuses_wrong_shapes_with_a_sentence() {
+        for (rpc, expected) in [
+            (
+                json!([5]),
+                "invalid type: integer `5`, expected a URL, or a mapping with the key `url`",
+            ),
+            (json!([{"ur": "http://a"}]), "unknown field `ur`"),
+            (json!([{"name": "a"}]), "missing field `url`"),
+            (json!([{"url": "http://a", "trust": "mine"}]), "unknown variant `mine`"),
+        ] {
+            let error = endpoints(rpc).expect_err(expected);
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

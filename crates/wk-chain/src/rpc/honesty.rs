@@ -1,0 +1,267 @@
+//! Compares the endpoints' blocks, and quarantines those that sit on another fork.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+use wk_model::{B256, BlockLink, Height};
+use wk_runtime::StopToken;
+
+use super::call::{Rejection, Request};
+use super::config::Trust;
+use super::endpoint::IdentityState;
+use super::heads::own_check_interval;
+use super::pool::Inner;
+use super::quarantine::Passed;
+use super::status::{BreakerState, Trouble, TroubleKind};
+use super::votes::{Ballot, HashVote, HashVotes, Outcome, tally};
+use super::wire;
+
+/// Blocks below the lowest head at which hashes are compared: higher ones change by themselves.
+const DEPTH: u64 = 3;
+/// On fast chains, blocks younger than this are left alone.
+const YOUNG: Duration = Duration::from_secs(2);
+/// The first comparison comes soon, so that a wrong endpoint does not work for long.
+const FIRST: Duration = Duration::from_secs(3);
+/// A disagreement that ends within this time was a reorg on its way.
+const SHORTEST_DOUBT: Duration = Duration::from_secs(1);
+const LONGEST_DOUBT: Duration = Duration::from_secs(30);
+/// Heights that wait to be looked into.
+const MOST_SUSPECTS: usize = 16;
+
+impl Inner {
+    /// Compares hashes now and then, and where somebody saw a disagreement, until `stop`.
+    pub(crate) async fn compare(self: Arc<Self>, stop: StopToken) {
+        let interval = self.options.compare_interval.0;
+        let mut due = Instant::now() + FIRST.min(interval);
+        let mut compared: Vec<Option<Instant>> = vec![None; self.endpoints.len()];
+        loop {
+            let regular = tokio::select! {
+                biased;
+                () = stop.stopped() => return,
+                () = self.suspicion.notified() => false,
+                () = sleep_until(due) => true,
+            };
+            let mut heights = std::mem::take(&mut *self.suspects.lock());
+            let mut who: Vec<usize> = (0..self.endpoints.len()).collect();
+            if regular {
+                due = Instant::now() + interval;
+                who.retain(|&place| self.affords_check(place, compared[place]));
+                for &place in &who {
+                    compared[place] = Some(Instant::now());
+                }
+                let Some(found) = stop.run(self.heights_to_compare()).await else { return };
+                heights.extend(found);
+            }
+            for height in heights {
+                if stop.run(self.check_height(height, &who)).await.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether a daily budget leaves room for one more own check.
+    fn affords_check(&self, place: usize, last: Option<Instant>) -> bool {
+        match (self.endpoints[place].budget(), last) {
+            (Some(budget), Some(last)) => {
+                // Two heights are compared each time.
+                last.elapsed() >= own_check_interval(budget.per_day) * 2
+            }
+            (Some(_), None) | (None, _) => true,
+        }
+    }
+
+    /// A height a little below the lowest head, and the finalized one where there is one.
+    async fn heights_to_compare(&self) -> BTreeSet<Height> {
+        let mut heights = BTreeSet::new();
+        let heads = self.endpoints.iter().filter_map(|endpoint| {
+            let state = endpoint.state();
+            let counts = state.quarantine.kind() != Some(TroubleKind::WrongChain)
+                && state.quarantine.kind() != Some(TroubleKind::Lagging)
+                && state.breaker.state(Instant::now()) == BreakerState::Closed;
+            state.heads.head().filter(|_| counts).map(|link| link.block.height)
+        });
+        if let Some(lowest) = heads.min() {
+            let young = match self.common.lock().block_time() {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "saturates"
+                )]
+                Some(time) => (YOUNG.as_secs_f64() / time.as_secs_f64().max(0.01)) as u64,
+                None => 0,
+            };
+            heights.extend(lowest.0.checked_sub(DEPTH.max(young)).map(Height));
+        }
+        let request = Request::probe("eth_getBlockByNumber", json!(["finalized", false]));
+        // Not every client has the tag; then there is one height less.
+        if let Some(place) = self.best(&request)
+            && let Ok(reply) = self.ask(place, &request).await
+            && let Some(link) = wire::block_link(&reply.value)
+        {
+            heights.insert(link.block.height);
+        }
+        heights
+    }
+
+    /// Compares the hashes at `height`. A disagreement that lasts has consequences.
+    async fn check_height(&self, height: Height, who: &[usize]) {
+        let ballots = self.ballots(height, who).await;
+        let outcome = tally(&ballots, self.common.lock().followed_at(height));
+        let lasting = match outcome {
+            Outcome::Alone | Outcome::Agreed => (ballots, outcome),
+            Outcome::Minority { .. } | Outcome::Tie { .. } => {
+                debug!(%height, "endpoints disagree; looking again");
+                let block_time = self.common.lock().block_time().unwrap_or(SHORTEST_DOUBT);
+                let doubt = (block_time * 2).clamp(SHORTEST_DOUBT, LONGEST_DOUBT);
+                tokio::time::sleep(doubt).await;
+                let ballots = self.ballots(height, who).await;
+                let outcome = tally(&ballots, self.common.lock().followed_at(height));
+                (ballots, outcome)
+            }
+        };
+        self.conclude_votes(height, &lasting.0, &lasting.1);
+    }
+
+    fn conclude_votes(&self, height: Height, ballots: &[Ballot], outcome: &Outcome) {
+        let hash_of = |place: usize| {
+            ballots.iter().find(|ballot| ballot.endpoint == place).map(|ballot| ballot.hash)
+        };
+        let good: Vec<usize> = match outcome {
+            // Nobody to compare with: an endpoint that is the only one need not stay locked up.
+            Outcome::Alone if self.endpoints_that_answer() > 1 => Vec::new(),
+            Outcome::Alone | Outcome::Agreed => {
+                ballots.iter().map(|ballot| ballot.endpoint).collect()
+            }
+            Outcome::Minority { right, wrong } => {
+                let count = ballots.len() - wrong.len();
+                for &place in wrong {
+                    let detail = format!(
+                        "at height {height} it gives {}, {count} of {} endpoints give {right}",
+                        hash_of(place).unwrap_or_default(),
+                        ballots.len(),
+                    );
+                    self.accuse(place, Trouble::new(TroubleKind::Fork, detail));
+                }
+                let is_right = |ballot: &&Ballot| ballot.hash == *right;
+                ballots.iter().filter(is_right).map(|ballot| ballot.endpoint).collect()
+            }
+            Outcome::Tie { preferred, against } => {
+                let given: BTreeSet<B256> = ballots.iter().map(|ballot| ballot.hash).collect();
+                let others = |place: usize| {
+                    let own = hash_of(place);
+                    let others = given.iter().filter(|hash| Some(**hash) != own);
+                    others.map(B256::to_string).collect::<Vec<_>>().join(", ")
+                };
+                for &place in against {
+                    let detail = format!(
+                        "at height {height} it gives {}, others give {}; nobody can tell who is \
+                         right",
+                        hash_of(place).unwrap_or_default(),
+                        others(place),
+                    );
+                    self.accuse(place, Trouble::new(TroubleKind::Disagreement, detail));
+                }
+                for ballot in ballots.iter().filter(|ballot| Some(ballot.hash) == *preferred) {
+                    let detail = format!(
+                        "at height {height} it gives {}, others give {}; it is used because it \
+                         agrees with what was followed, or is our own",
+                        ballot.hash,
+                        others(ballot.endpoint),
+                    );
+                    self.endpoints[ballot.endpoint].state().doubt =
+                        Some(Trouble::new(TroubleKind::Disagreement, detail));
+                    self.changed.notify_one();
+                }
+                Vec::new()
+            }
+        };
+        for place in good {
+            self.endpoints[place].state().doubt = None;
+            self.endpoints[place].passed(Passed::Hashes);
+        }
+    }
+
+    fn endpoints_that_answer(&self) -> usize {
+        let answers = |endpoint: &&super::endpoint::Endpoint| {
+            let state = endpoint.state();
+            state.identity == IdentityState::Right
+                && state.breaker.state(Instant::now()) == BreakerState::Closed
+        };
+        self.endpoints.iter().filter(answers).count()
+    }
+
+    /// The hashes that these endpoints give for `height`; those that have no such block, or do not
+    /// answer, do not vote.
+    async fn ballots(&self, height: Height, who: &[usize]) -> Vec<Ballot> {
+        let asked = who.iter().map(|&place| async move {
+            let link = self.block_at(place, height).await?;
+            let own = self.endpoints[place].trust == Trust::Own;
+            Some(Ballot { endpoint: place, hash: link.block.hash, own })
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    /// The endpoint's block at `height`; none when it serves another chain, is not that far, or
+    /// does not answer.
+    async fn block_at(&self, place: usize, height: Height) -> Option<BlockLink> {
+        let head = {
+            let state = self.endpoints[place].state();
+            if state.identity == IdentityState::Wrong {
+                return None;
+            }
+            state.heads.head()
+        };
+        if head.is_some_and(|head| head.block.height < height) {
+            return None;
+        }
+        let params = json!([format!("0x{:x}", height.0), false]);
+        let request = Request::probe("eth_getBlockByNumber", params).validated(move |value| {
+            match wire::block_link(value) {
+                Some(link) if link.block.height == height => Ok(()),
+                Some(_) => {
+                    Err(Rejection::Inconsistent("it is a block of another height".to_owned()))
+                }
+                None if value.get() == "null" => {
+                    Err(Rejection::Stale("it does not have the block".to_owned()))
+                }
+                None => Err(Rejection::Inconsistent("it is no block".to_owned())),
+            }
+        });
+        let reply = self.ask_when_admitted(place, &request).await.ok()?;
+        wire::block_link(&reply.value)
+    }
+
+    pub(crate) async fn block_hash_votes(&self, height: Height) -> HashVotes {
+        let votes = (0..self.endpoints.len()).map(|place| async move {
+            let endpoint = &self.endpoints[place];
+            let (wrong, known) = {
+                let state = endpoint.state();
+                (state.identity == IdentityState::Wrong, state.heads.hash_at(height))
+            };
+            let hash = match known {
+                _ if wrong => None,
+                Some(hash) => Some(hash),
+                None => self.block_at(place, height).await.map(|link| link.block.hash),
+            };
+            HashVote { endpoint: endpoint.name.clone(), hash }
+        });
+        let votes = join_all(votes).await;
+        let hashes: BTreeSet<B256> = votes.iter().filter_map(|vote| vote.hash).collect();
+        if hashes.len() > 1 {
+            let mut suspects = self.suspects.lock();
+            suspects.insert(height);
+            while suspects.len() > MOST_SUSPECTS {
+                suspects.pop_first();
+            }
+            drop(suspects);
+            self.suspicion.notify_one();
+        }
+        HashVotes { height, votes }
+    }
+}
