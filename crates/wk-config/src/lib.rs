@@ -1,1 +1,25 @@
 //! The settings of the whole program: loading, secrets, schema, and errors that say what to mend.
+
+mod check;
+mod config;
+mod de;
+mod de_error;
+mod diagnostic;
+mod fault;
+mod homes;
+mod interpolate;
+mod load;
+mod merge;
+mod nearest;
+mod offsets;
+mod path;
+mod redact;
+mod sources;
+mod tree;
+mod yaml;
+
+pub use config::{Anonymous, AuthConfig, ChainConfig, Config, RouteConfig, ServerConfig, schema};
+pub use diagnostic::{ConfigErrors, Diagnostic, Location, Related};
+pub use fault::FaultSeverity;
+pub use interpolate::Environment;
+pub use load::{DEFAULT_FILE, Loaded, compile, find, load, load_texts};

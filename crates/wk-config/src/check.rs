@@ -1,0 +1,337 @@
+//! What the shape of a config cannot say: names that exist, files that can be read, rules that
+//! compile.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::error::Error as _;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use wk_chain::abi::{AbiSource, Contract, ContractConfig, Decoder, MAX_TEXT};
+use wk_chain::rpc::Pool;
+use wk_model::{ChainName, Problem};
+use wk_notifiers::Receivers;
+use wk_runtime::{Clock, Metrics};
+
+use crate::config::{ChainConfig, Config};
+use crate::fault::FaultSeverity;
+use crate::nearest::nearest;
+
+/// What is wrong, and what was made of the config on the way.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    pub(crate) findings: Vec<Found>,
+    /// None when the contracts do not fit together.
+    pub(crate) decoder: Option<Decoder>,
+    /// Files that were read, or should have been.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) problem: Problem,
+    pub(crate) severity: FaultSeverity,
+    /// Another key that has to do with it, and how.
+    pub(crate) related: Option<(&'static str, String)>,
+}
+
+/// All names in a config, also those of entries that could not be read.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) chains: BTreeSet<String>,
+    pub(crate) contracts: BTreeSet<String>,
+    pub(crate) lists: BTreeSet<String>,
+    pub(crate) receivers: BTreeSet<String>,
+    pub(crate) rules: BTreeSet<String>,
+    /// Entries with faults, such as `contracts.vault`. What else is said of them, and of those who
+    /// use them, may be a mere consequence.
+    pub(crate) broken: BTreeSet<String>,
+}
+
+impl Names {
+    /// The names in a config without faults so far.
+    pub(crate) fn of(config: &Config) -> Names {
+        let keys = |keys: &mut dyn Iterator<Item = &String>| keys.cloned().collect();
+        Names {
+            chains: config.chains.keys().map(|name| name.as_str().to_owned()).collect(),
+            contracts: keys(&mut config.contracts.keys()),
+            lists: keys(&mut config.lists.keys()),
+            receivers: keys(&mut config.receivers.keys()),
+            rules: config.rules.iter().map(|rule| rule.id.clone()).collect(),
+            broken: BTreeSet::new(),
+        }
+    }
+}
+
+/// Everything that is wrong with `config`. Relative paths in it count from `base`.
+pub(crate) fn check(config: &Config, mut names: Names, base: &Path) -> Checked {
+    let mut checked = Checked::default();
+    checked.names(config);
+    checked.server(config);
+    checked.chains(config, &mut names);
+    checked.contracts(config, &mut names, base);
+    checked.lists(config, &mut names, base);
+    checked.receivers(config, &names);
+    checked.rules(config, &names, base);
+    checked.tests(config, &names);
+    checked
+}
+
+impl Checked {
+    fn error(&mut self, problem: Problem) {
+        self.findings.push(Found { problem, severity: FaultSeverity::Error, related: None });
+    }
+
+    fn warn(&mut self, problem: Problem) {
+        self.findings.push(Found { problem, severity: FaultSeverity::Warning, related: None });
+    }
+
+    /// Names are parts of asset ids, metrics' labels and pages' addresses.
+    fn names(&mut self, config: &Config) {
+        let sections = [
+            ("chains", config.chains.keys().map(ChainName::as_str).collect::<Vec<_>>()),
+            ("contracts", config.contracts.keys().map(String::as_str).collect()),
+            ("lists", config.lists.keys().map(String::as_str).collect()),
+            ("receivers", config.receivers.keys().map(String::as_str).collect()),
+        ];
+        for (section, names) in sections {
+            for name in names {
+                let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+                if name.is_empty() || name.chars().count() > 64 || !name.chars().all(fits) {
+                    let message = format!("`{name}` cannot be a name");
+                    self.error(
+                        Problem::new(format!("{section}.{name}"), message).hint(
+                            "Use up to 64 letters, digits, `-`, `_` and `.`, without spaces.",
+                        ),
+                    );
+                }
+            }
+        }
+    }
+
+    fn server(&mut self, config: &Config) {
+        let Some(text) = &config.server.public_url else { return };
+        let good = url::Url::parse(text)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if !good {
+            self.error(
+                Problem::new(
+                    "server.public_url",
+                    format!("`{text}` is no URL that people can open"),
+                )
+                .hint("Write it in full, such as https://watchkeeper.example.org."),
+            );
+        }
+    }
+
+    fn chains(&mut self, config: &Config, names: &mut Names) {
+        for (name, chain) in &config.chains {
+            let ChainConfig::Evm(evm) = chain;
+            let mut problems = evm.problems();
+            let pool = Pool::build(name, &evm.pool(), Clock::system(), &Metrics::new());
+            problems.extend(pool.err().unwrap_or_default());
+            for problem in problems {
+                self.error(problem.under(&format!("chains.{name}.evm")));
+                names.broken.insert(format!("chains.{name}"));
+            }
+        }
+        if config.chains.is_empty() && names.chains.is_empty() && !config.rules.is_empty() {
+            self.warn(
+                Problem::new("rules", "no chain is configured: the rules have nothing to look at")
+                    .hint("Add one, such as `chains: {mainnet: {evm: {rpc: \"${RPC_URL}\"}}}`."),
+            );
+        }
+    }
+
+    fn lists(&mut self, config: &Config, names: &mut Names, base: &Path) {
+        for (name, list) in &config.lists {
+            let Some(file) = &list.file else { continue };
+            self.files.push(base.join(file));
+            if let Err(error) = list.read(base) {
+                let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                let message = format!("cannot read `{}`: {why}", file.display());
+                self.error(
+                    Problem::new(format!("lists.{name}.file"), message)
+                        .hint("The path counts from the folder of the config file."),
+                );
+                names.broken.insert(format!("lists.{name}"));
+            }
+        }
+    }
+
+    fn rules(&mut self, config: &Config, names: &Names, base: &Path) {
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        for (index, rule) in config.rules.iter().enumerate() {
+            if let Some(earlier) = first.get(rule.id.as_str()) {
+                self.findings.push(Found {
+                    problem: Problem::new(
+                        format!("rules[{index}].id"),
+                        format!("another rule is called `{}` as well", rule.id),
+                    )
+                    .hint("Findings are known by the rule's id; give each rule its own."),
+                    severity: FaultSeverity::Error,
+                    related: Some(("the other rule", format!("rules[{earlier}].id"))),
+                });
+            } else {
+                first.insert(&rule.id, index);
+            }
+        }
+        let _ = (names, base);
+    }
+
+    fn tests(&mut self, config: &Config, names: &Names) {
+        let known: Vec<&str> = names.rules.iter().map(String::as_str).collect();
+        let mut unknown = Vec::new();
+        for (index, test) in config.tests.iter().enumerate() {
+            let rules = test.rules.iter().enumerate();
+            let rules = rules.map(|(i, name)| (format!("tests[{index}].rules[{i}]"), name));
+            let expected = test.expect.iter().enumerate();
+            let expected = expected
+                .map(|(i, expect)| (format!("tests[{index}].expect[{i}].rule"), &expect.rule));
+            for (path, name) in rules.chain(expected) {
+                if !known.contains(&name.as_str()) {
+                    unknown.push(unknown_name(path, "rule", name, &known, "rules"));
+                }
+            }
+        }
+        unknown.into_iter().for_each(|problem| self.error(problem));
+    }
+
+    fn contracts(&mut self, config: &Config, names: &mut Names, base: &Path) {
+        let chains: Vec<ChainName> = names.chains.iter().map(|name| ChainName::new(name)).collect();
+        let files = RefCell::new(Vec::new());
+        let read = |path: &str| {
+            let path = base.join(path);
+            files.borrow_mut().push(path.clone());
+            read_text(&path)
+        };
+        let mut built: Vec<Contract> = Vec::new();
+        for (name, contract) in &config.contracts {
+            match contract.build(name, &chains, &read) {
+                Ok(contract) if contract.address.is_zero() => {
+                    names.broken.insert(format!("contracts.{name}"));
+                    self.error(
+                        Problem::new(
+                            format!("contracts.{name}.address"),
+                            "the zero address is no contract",
+                        )
+                        .hint("Write the address of the contract itself."),
+                    );
+                }
+                Ok(contract) => built.push(contract),
+                Err(problems) => {
+                    names.broken.insert(format!("contracts.{name}"));
+                    for mut problem in problems {
+                        if problem.hint.is_none() && is_split(contract, &problem.path) {
+                            problem =
+                                problem.hint("Quote it: inside `[…]` a comma ends the entry.");
+                        }
+                        self.error(problem.under(&format!("contracts.{name}")));
+                    }
+                }
+            }
+        }
+        self.files.extend(files.into_inner());
+        match Decoder::build(built) {
+            Ok(decoder) => self.decoder = Some(decoder),
+            Err(problems) => {
+                for problem in problems {
+                    self.error(problem.under("contracts"));
+                }
+            }
+        }
+    }
+
+    fn receivers(&mut self, config: &Config, names: &Names) {
+        for (name, receiver) in &config.receivers {
+            let broken = names.broken.contains(&format!("receivers.{name}"));
+            if *receiver == Default::default() && !broken {
+                self.error(
+                    Problem::new(
+                        format!("receivers.{name}"),
+                        "the receiver has no channel: nobody hears of anything",
+                    )
+                    .hint("Add one, such as `stdout: {}` or `slack: {url: env:SLACK_URL}`."),
+                );
+            }
+        }
+        match Receivers::build(&config.receivers) {
+            Ok(receivers) => {
+                for problem in receivers.check_secrets() {
+                    self.warn(problem.under("receivers"));
+                }
+            }
+            Err(problems) => {
+                for problem in problems {
+                    self.error(problem.under("receivers"));
+                }
+            }
+        }
+        // Without receivers there is one that follows from defaults.
+        let implied = names.receivers.is_empty().then_some("stdout");
+        let known: Vec<&str> = names.receivers.iter().map(String::as_str).chain(implied).collect();
+        let mut told = BTreeSet::new();
+        let routed = config
+            .route
+            .receiver
+            .iter()
+            .enumerate()
+            .map(|(i, name)| (format!("route.receiver[{i}]"), name));
+        let notified = config.rules.iter().enumerate().flat_map(|(rule, config)| {
+            let names = config.notify.iter().enumerate();
+            names.map(move |(i, name)| (format!("rules[{rule}].notify[{i}]"), name))
+        });
+        let mut unknown = Vec::new();
+        for (path, name) in routed.chain(notified) {
+            told.insert(name.as_str());
+            if !known.contains(&name.as_str()) {
+                unknown.push(unknown_name(path, "receiver", name, &known, "receivers"));
+            }
+        }
+        // A receiver that nobody names is often one whose name is misspelt elsewhere.
+        let all_known = unknown.is_empty();
+        unknown.into_iter().for_each(|problem| self.error(problem));
+        if all_known && !config.route.receiver.is_empty() {
+            for name in config.receivers.keys().filter(|name| !told.contains(name.as_str())) {
+                self.warn(
+                    Problem::new(
+                        format!("receivers.{name}"),
+                        format!("no route and no rule names the receiver `{name}`"),
+                    )
+                    .hint("Add it to `route.receiver` or to a rule's `notify`, or remove it."),
+                );
+            }
+        }
+    }
+}
+
+/// Whether the signature at `path` has lost its half at a comma: `[event E(uint256 a, uint256 b)]`.
+fn is_split(contract: &ContractConfig, path: &str) -> bool {
+    let Some(AbiSource::Signatures(lines)) = &contract.abi else { return false };
+    let line = lines.iter().enumerate().find(|(index, _)| path == format!("abi[{index}]"));
+    line.is_some_and(|(_, line)| line.matches('(').count() != line.matches(')').count())
+}
+
+/// A name that nothing has.
+fn unknown_name(path: String, what: &str, name: &str, known: &[&str], section: &str) -> Problem {
+    let problem = Problem::new(path, format!("there is no {what} `{name}`"));
+    match (nearest(name, known.iter().copied()), known) {
+        (Some(near), _) => problem.hint(format!("Did you mean `{near}`?")),
+        (None, []) => problem.hint(format!("Add it under `{section}`.")),
+        (None, known) => {
+            problem.hint(format!("Add it under `{section}`; there are {}.", known.join(", ")))
+        }
+    }
+}
+
+/// A file that the config names, within a bound.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_TEXT as u64 + 1).read_to_string(&mut text)?;
+    if text.len() > MAX_TEXT {
+        let message = format!("the file is longer than {} MiB", MAX_TEXT >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(text)
+}

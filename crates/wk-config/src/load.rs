@@ -1,0 +1,209 @@
+//! From files to a config that can be used, or to everything that is wrong with it.
+
+use std::path::{Path, PathBuf};
+
+use wk_chain::abi::Decoder;
+
+use crate::check::{Found, Names, check};
+use crate::config::Config;
+use crate::de;
+use crate::diagnostic::{ConfigErrors, Diagnostic, diagnose};
+use crate::fault::{Fault, Faults};
+use crate::homes::homes;
+use crate::interpolate::Environment;
+use crate::merge::merge;
+use crate::path::{Dropped, locate, place_of};
+use crate::sources::{Sources, folder, read};
+use crate::tree::{Node, Value};
+use crate::yaml::Reader;
+
+/// The file that is read when none is named.
+pub const DEFAULT_FILE: &str = "watchkeeper.yaml";
+
+/// A config that was found good, and what was made of it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings. Receivers that follow from defaults are written out.
+    pub config: Config,
+    /// Knows the contracts and their ABIs.
+    pub decoder: Decoder,
+    /// Folder that relative paths in the config count from.
+    pub base: PathBuf,
+    /// What was read: config files (of a folder also the folder itself), ABIs, lists. A change of
+    /// any of them can change the config.
+    pub files: Vec<PathBuf>,
+    /// What is strange, but no reason to refuse the config.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Where the config is: `given`, else `watchkeeper.yaml` in the current folder if there is one.
+/// None means that there is no config, and the defaults count.
+pub fn find(given: Option<&Path>) -> Option<PathBuf> {
+    match given {
+        Some(path) => Some(path.to_owned()),
+        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
+    }
+}
+
+/// Reads a config file, or all `*.yaml` and `*.yml` files of a folder in name order: maps merge,
+/// lists append, and what two files set is an error.
+pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErrors> {
+    let mut files = vec![path.to_owned()];
+    let mut faults = Faults::default();
+    let mut texts = Vec::new();
+    let is_folder = path.is_dir();
+    if is_folder {
+        match folder(path) {
+            Ok(found) => files.extend(found),
+            Err(error) => faults.push(
+                Fault::nowhere(format!("cannot read the folder `{}`: {error}", path.display()))
+                    .hint("Name a file, or a folder that can be read."),
+            ),
+        }
+        if files.len() == 1 && !faults.has_errors() {
+            faults.push(
+                Fault::nowhere(format!("`{}` holds no *.yaml file", path.display()))
+                    .hint("Everything has its default. Is it the right folder?")
+                    .warning(),
+            );
+        }
+    }
+    for file in &files[usize::from(is_folder)..] {
+        match read(file) {
+            Ok(text) => texts.push((file.display().to_string(), text)),
+            Err(error) => faults.push(
+                Fault::nowhere(format!("cannot use `{}`: {error}", file.display()))
+                    .hint("Name a YAML file by `--config FILE`, or a folder of them."),
+            ),
+        }
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let base = if is_folder { path } else { parent.unwrap_or(Path::new(".")) };
+    build(texts, base, files, faults, environment)
+}
+
+/// Reads a config from texts with the names of their files. Relative paths in it count from `base`.
+pub fn load_texts(
+    texts: Vec<(String, String)>,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Loaded, ConfigErrors> {
+    build(texts, base, Vec::new(), Faults::default(), environment)
+}
+
+/// Checks a config that was made by the program itself, such as that of the demo, and compiles it.
+/// Its faults have keys, but no places.
+pub fn compile(config: Config, base: &Path) -> Result<Loaded, ConfigErrors> {
+    let tree = Tree::default();
+    let names = Names::of(&config);
+    finish(config, names, base, Vec::new(), Faults::default(), &tree)
+}
+
+/// What was read, as far as it is needed to say where something is.
+#[derive(Default)]
+struct Tree {
+    sources: Sources,
+    root: Option<Node>,
+    dropped: Dropped,
+}
+
+fn build(
+    texts: Vec<(String, String)>,
+    base: &Path,
+    files: Vec<PathBuf>,
+    faults: Faults,
+    environment: &Environment,
+) -> Result<Loaded, ConfigErrors> {
+    let mut tree = Tree::default();
+    let mut reader = Reader::new(environment);
+    reader.faults = faults;
+    for (shown, text) in texts {
+        let file = tree.sources.add(shown, text);
+        let node = reader.read(file, tree.sources.text(file));
+        let Some(node) = node.filter(|node| !node.is_null()) else { continue };
+        match &mut tree.root {
+            None => tree.root = Some(node),
+            Some(root) => merge(root, node, "", &mut reader.faults),
+        }
+    }
+    let mut faults = reader.faults;
+    if let Some(Node { value: Value::Map(entries), .. }) = &mut tree.root {
+        // A place for anchors.
+        entries.retain(|entry| !entry.key.starts_with("x-"));
+    }
+    let config = match &tree.root {
+        None => Some(Config::default()),
+        Some(root) => de::read::<Config>(root, &mut tree.dropped, &mut faults, homes),
+    };
+    let Some(config) = config else {
+        return Err(ConfigErrors::new(faults, &tree.sources));
+    };
+    let names = written_names(&config, &tree);
+    finish(config, names, base, files, faults, &tree)
+}
+
+fn finish(
+    config: Config,
+    names: Names,
+    base: &Path,
+    mut files: Vec<PathBuf>,
+    mut faults: Faults,
+    tree: &Tree,
+) -> Result<Loaded, ConfigErrors> {
+    let Tree { sources, root, dropped } = tree;
+    let checked = check(&config, names, base);
+    for Found { problem, severity, related } in checked.findings {
+        let fault = locate(problem, root.as_ref(), dropped, sources);
+        let related = related.and_then(|(what, path)| {
+            Some((what.to_owned(), place_of(&path, root.as_ref()?, dropped)))
+        });
+        faults.push(Fault { severity, related, ..fault });
+    }
+    let Some(decoder) = checked.decoder.filter(|_| !faults.has_errors()) else {
+        return Err(ConfigErrors::new(faults, sources));
+    };
+    files.extend(checked.files);
+    files.sort();
+    files.dedup();
+    Ok(Loaded {
+        config: config.complete(),
+        decoder,
+        base: base.to_owned(),
+        files,
+        warnings: diagnose(faults, sources),
+    })
+}
+
+/// All names in the config, those of entries that were left out too.
+fn written_names(config: &Config, tree: &Tree) -> Names {
+    let mut names = Names::of(config);
+    let Some(root) = &tree.root else { return names };
+    let section = |key: &str| root.entry(key).map_or(&[][..], |entry| entry.value.entries());
+    let keys = |key: &str| section(key).iter().map(|entry| entry.key.clone());
+    names.chains.extend(keys("chains"));
+    names.contracts.extend(keys("contracts"));
+    names.lists.extend(keys("lists"));
+    names.receivers.extend(keys("receivers"));
+    if let Some(Value::List(rules)) = root.entry("rules").map(|entry| &entry.value.value) {
+        let ids = rules.iter().filter_map(|rule| rule.entry("id"));
+        names.rules.extend(ids.filter_map(|id| match &id.value.value {
+            Value::Scalar(scalar) => Some(scalar.text.clone()),
+            Value::List(_) | Value::Map(_) => None,
+        }));
+    }
+    for part in ["chains", "contracts", "lists", "receivers"] {
+        let broken = section(part).iter().filter(|entry| has_any(&entry.value, &tree.dropped));
+        names.broken.extend(broken.map(|entry| format!("{part}.{}", entry.key)));
+    }
+    names
+}
+
+/// Whether `node` or something in it was left out.
+fn has_any(node: &Node, dropped: &Dropped) -> bool {
+    dropped.contains(&node.id)
+        || match &node.value {
+            Value::Scalar(_) => false,
+            Value::List(items) => items.iter().any(|item| has_any(item, dropped)),
+            Value::Map(entries) => entries.iter().any(|entry| has_any(&entry.value, dropped)),
+        }
+}
