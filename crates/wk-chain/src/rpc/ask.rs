@@ -306,7 +306,14 @@ fn refusal(
         (status, "") => format!("HTTP {status}"),
         (status, said) => format!("HTTP {status}: {said}"),
     };
-    Attempt { endpoint: endpoint.name.clone(), class, message, rpc: error.map(Box::new), remedy, took }
+    Attempt {
+        endpoint: endpoint.name.clone(),
+        class,
+        message,
+        rpc: error.map(Box::new),
+        remedy,
+        took,
+    }
 }
 
 fn failure(endpoint: &Endpoint, broken: Broken, took: Duration) -> Attempt {

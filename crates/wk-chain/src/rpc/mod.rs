@@ -44,4 +44,5 @@ pub use status::{
     BreakerState, Budget, EndpointKind, EndpointStatus, Health, LastError, Quarantine, Trouble,
     TroubleKind, WsStatus,
 };
+pub use tls::config as tls_config;
 pub use votes::{HashVote, HashVotes};

@@ -6,7 +6,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// Trusts the machine's certificates and Mozilla's: the first for private authorities, the second
 /// for machines without any, such as an empty container. The work is done once, at the first use.
-pub(crate) fn config(protocols: &[&str]) -> ClientConfig {
+pub fn config(protocols: &[&str]) -> ClientConfig {
     static CONFIG: OnceLock<ClientConfig> = OnceLock::new();
     let mut config = CONFIG.get_or_init(build).clone();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();

@@ -555,7 +555,7 @@ impl<'a> Session<'a> {
             self.driver.listener.head(link);
         } else if let Ok(hash) = serde_json::from_str::<B256>(news.get()) {
             self.driver.listener.pending(hash, None);
-        } else if let Ok(transaction) = serde_json::from_str::<PendingTransaction>(news.get()) {
+        } else if let Ok(transaction) = wire::object::<PendingTransaction>(news.get().as_bytes()) {
             let whole: Arc<RawValue> = news.to_owned().into();
             self.driver.listener.pending(transaction.hash, Some(whole));
         }
