@@ -1,5 +1,7 @@
 //! The channels, all under one roof.
 
+use wk_model::Problem;
+
 use crate::slack::Slack;
 use crate::stdout::Stdout;
 use crate::webhook::Webhook;
@@ -33,6 +35,15 @@ impl Channel {
             Channel::Stdout(stdout) => stdout.send(message, idempotency_key).await,
             Channel::Webhook(webhook) => webhook.send(message, idempotency_key).await,
             Channel::Slack(slack) => slack.send(message, idempotency_key).await,
+        }
+    }
+
+    /// Secrets that cannot be read now, or do not hold what they should. Reads them, and nothing else.
+    pub fn check_secrets(&self) -> Vec<Problem> {
+        match self {
+            Channel::Stdout(_) => Vec::new(),
+            Channel::Webhook(webhook) => webhook.check_secrets(),
+            Channel::Slack(slack) => slack.check_secrets(),
         }
     }
 

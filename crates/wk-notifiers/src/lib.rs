@@ -4,9 +4,12 @@
 //! whether it would work. A new one is one new file and its lines here.
 
 mod channel;
+mod http;
 mod message;
 mod receivers;
 mod send_error;
+mod text;
+mod wire;
 
 pub mod slack;
 pub mod stdout;

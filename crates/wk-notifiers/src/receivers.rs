@@ -29,8 +29,28 @@ impl Receivers {
     /// Builds every channel; nothing is connected or read yet. Paths of problems begin with the
     /// receiver's name.
     pub fn build(config: &BTreeMap<String, ReceiverConfig>) -> Result<Receivers, Vec<Problem>> {
-        let _ = config;
-        Ok(Receivers::default())
+        let mut receivers = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (name, receiver) in config {
+            let mut channels = Vec::new();
+            for (key, built) in receiver.channels() {
+                match built {
+                    Ok(channel) => channels.push((format!("{name}/{key}"), channel)),
+                    Err(found) => problems
+                        .extend(found.into_iter().map(|problem| problem.under(key).under(name))),
+                }
+            }
+            if *receiver == ReceiverConfig::default() {
+                // It would swallow every message without a word.
+                problems.push(
+                    Problem::new(name.as_str(), "the receiver has no channel").hint(
+                        "Add one, such as `stdout: {}` or `slack: {url: \"env:SLACK_URL\"}`.",
+                    ),
+                );
+            }
+            receivers.insert(name.clone(), channels);
+        }
+        if problems.is_empty() { Ok(Receivers(receivers)) } else { Err(problems) }
     }
 
     /// The names of all receivers.
@@ -62,6 +82,31 @@ impl Receivers {
     /// Secrets that cannot be read now, or do not hold what they should: to be told at the start,
     /// not at the first alert.
     pub fn check_secrets(&self) -> Vec<Problem> {
-        Vec::new()
+        let mut problems = Vec::new();
+        for (target, channel) in self.channels() {
+            let path = target.replace('/', ".");
+            problems
+                .extend(channel.check_secrets().into_iter().map(|problem| problem.under(&path)));
+        }
+        problems
+    }
+}
+
+impl ReceiverConfig {
+    /// The channels that are set, by their keys. A new channel adds its line here.
+    fn channels(&self) -> Vec<(&'static str, Result<Channel, Vec<Problem>>)> {
+        let ReceiverConfig { stdout, webhook, slack } = self;
+        [
+            stdout
+                .as_ref()
+                .map(|config| ("stdout", Ok(Channel::Stdout(stdout::Stdout::build(config))))),
+            webhook
+                .as_ref()
+                .map(|config| ("webhook", webhook::Webhook::build(config).map(Channel::Webhook))),
+            slack.as_ref().map(|config| ("slack", slack::Slack::build(config).map(Channel::Slack))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
