@@ -288,6 +288,7 @@ fn faults_in_signatures_have_a_place() {
         ("function f()", "function"),
         ("event E(uint8[] a, uint8[x] b)", "x"),
         ("event É(uint8)", "É"),
+        ("event E(uint8 x\u{a0}", "\u{a0}"),
     ] {
         let error = Event::parse(text).expect_err(text);
         let (offset, length) = error.span.expect("a place");

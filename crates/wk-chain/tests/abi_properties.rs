@@ -187,7 +187,7 @@ proptest! {
         }
 
         // One word less does not decode, unless the last word was only padding or empty.
-        if log.data.len() >= 32 && log.data.len() % 32 == 0 {
+        if log.data.len() >= 32 && log.data.len().is_multiple_of(32) {
             let cut = Log { data: log.data.slice(..log.data.len() - 32), ..log.clone() };
             if let Ok(values) = event.decode(&cut) {
                 prop_assert_eq!(values.len(), expected.len());

@@ -28,7 +28,8 @@ fn who(number: u64) -> Address {
 struct State {
     code: HashMap<Address, Vec<u8>>,
     slots: HashMap<(Address, B256), B256>,
-    calls: HashMap<Address, Option<Vec<u8>>>,
+    /// By contract and the first byte of the selector.
+    calls: HashMap<(Address, u8), Option<Vec<u8>>>,
     /// Reads of this address fail.
     broken: Option<Address>,
 }
@@ -49,9 +50,13 @@ impl State {
         self.contract(address)
     }
 
-    fn call(mut self, address: Address, answer: Option<Vec<u8>>) -> State {
-        self.calls.insert(address, answer);
-        self.contract(address)
+    fn call(self, address: Address, answer: Option<Vec<u8>>) -> State {
+        self.answers(address, "implementation()", answer).contract(address)
+    }
+
+    fn answers(mut self, address: Address, function: &str, answer: Option<Vec<u8>>) -> State {
+        self.calls.insert((address, keccak256(function)[0]), answer);
+        self
     }
 
     fn answer(&self, read: &Read) -> Result<Option<Bytes>, &'static str> {
@@ -65,8 +70,9 @@ impl State {
                 Some(self.slots.get(&(*address, *slot)).copied().unwrap_or_default().into())
             }
             Read::Call(address, input) => {
-                assert_eq!(input[..], keccak256("implementation()")[..4]);
-                self.calls.get(address).cloned().flatten().map(Bytes::from)
+                let known = ["implementation()", "proxyType()"];
+                assert!(known.iter().any(|text| keccak256(text)[..4] == input[..]));
+                self.calls.get(&(*address, input[0])).cloned().flatten().map(Bytes::from)
             }
         })
     }
@@ -167,6 +173,31 @@ fn every_kind_is_recognised() {
                  00000000000000000000000000000000000000000060003514156050578060005260206000f35b3660008037",
             ),
             "safe 1>9",
+        ),
+        (
+            "EIP-897",
+            State::default()
+                .code(p, "6080f4")
+                .answers(p, "implementation()", Some(implementation.clone()))
+                .answers(p, "proxyType()", Some(B256::with_last_byte(2).to_vec())),
+            "eip897 1>9",
+        ),
+        (
+            "a beacon is no proxy",
+            State::default().code(p, "6080f4").answers(
+                p,
+                "implementation()",
+                Some(implementation.clone()),
+            ),
+            "",
+        ),
+        (
+            "a type that is none",
+            State::default()
+                .code(p, "6080f4")
+                .answers(p, "implementation()", Some(implementation.clone()))
+                .answers(p, "proxyType()", Some(vec![0xff; 32])),
+            "",
         ),
         (
             "an account that delegates",

@@ -203,7 +203,7 @@ impl<'a> Parser<'a> {
             return Err(AbiError::new(format!(
                 "the type is nested deeper than {MAX_DEPTH} levels"
             ))
-            .at(self.at, 1));
+            .at(self.peek_at(), self.peek().map_or(0, char::len_utf8)));
         }
         self.expect('(')?;
         let mut params = Vec::new();
@@ -215,7 +215,7 @@ impl<'a> Parser<'a> {
             self.params += 1;
             if self.params > MAX_PARAMS {
                 return Err(AbiError::new(format!("there are more than {MAX_PARAMS} parameters"))
-                    .at(self.at, 1));
+                    .at(self.peek_at(), self.peek().map_or(0, char::len_utf8)));
             }
         }
         self.expect(')')?;
@@ -363,8 +363,11 @@ impl<'a> Parser<'a> {
                 AbiError::new(format!("{wanted} is expected instead of `{}`", found.escape_debug()))
                     .at(at, found.len_utf8())
             }
-            None => AbiError::new(format!("{wanted} is expected, but the text ends"))
-                .at(self.text.len().saturating_sub(1), usize::from(!self.text.is_empty())),
+            None => {
+                let (at, last) = self.text.char_indices().next_back().unwrap_or_default();
+                let length = if self.text.is_empty() { 0 } else { last.len_utf8() };
+                AbiError::new(format!("{wanted} is expected, but the text ends")).at(at, length)
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use wk_model::evm::Log;
 use super::collection::Abi;
 use super::data::{Fit, decode};
 use super::decoder::{Decoded, DecodedEvent, DecodedFunction, Origin, Revert, best};
-use super::item::{CustomError, Event, Function};
+use super::item::{CustomError, Event, Function, Item};
 
 /// Columns: first topic, number of topics, signature, standard or protocol.
 const EVENTS: &str = include_str!("known_events.tsv");
@@ -129,6 +129,24 @@ fn pick<I>(
         best = Some((Decoded { item: item.clone(), values, origin }, fit));
     }
     best.map(|(decoded, _)| decoded)
+}
+
+/// Well-known events with this bare name, by signature; several where the name is common or only
+/// `indexed` differs.
+pub fn known_events(name: &str) -> Vec<Arc<Event>> {
+    named(&EVENTS_BY_TOPIC0, name)
+}
+
+/// Well-known functions with this bare name, by signature.
+pub fn known_functions(name: &str) -> Vec<Arc<Function>> {
+    named(&FUNCTIONS_BY_SELECTOR, name)
+}
+
+fn named<K, I: Item>(table: &HashMap<K, Vec<Known<I>>>, name: &str) -> Vec<Arc<I>> {
+    let items = table.values().flatten().filter(|known| &**known.item.name() == name);
+    let mut items: Vec<Arc<I>> = items.map(|known| known.item.clone()).collect();
+    items.sort_by(|a, b| a.signature().cmp(b.signature()));
+    items
 }
 
 /// What a code of `Panic(uint256)` means (Solidity documentation, "Panic via assert").

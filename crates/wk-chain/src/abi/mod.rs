@@ -30,7 +30,7 @@ pub use error::AbiError;
 pub use item::{
     CustomError, DecodeError, EncodeError, Event, Function, Item, ParamSpec, kind_name,
 };
-pub use known::panic_meaning;
+pub use known::{known_events, known_functions, panic_meaning};
 pub use normalise::{Standard, Transfer, Transfers, transfers};
 pub use parse::parse_abi;
 pub use value::{Shown, to_json};

@@ -33,10 +33,10 @@ fn eip1167(code: &[u8]) -> Option<Address> {
 
 /// Other shapes of the runtime code, in hex: `@` is the address, `__` any byte, and `…` at the end
 /// any bytes (immutable arguments).
-const SHAPES: [&str; 12] = [
-    // "More minimal" proxy by 0age, without and with the receive event of Solady and Splits.
+const SHAPES: [&str; 14] = [
+    // "More minimal" proxy by 0age; and with an event for plain transfers (0xSplits, new and old).
     "3d3d3d3d363d3d37363d73@5af43d3d93803e602a57fd5bf3",
-    "36602f57343d527f9e4ac34f21c619cefc926c8bd93b54bf5a39c7ab2127a895af1cc0691d7e3dff593da1005b\
+    "36602c57343d527f9e4ac34f21c619cefc926c8bd93b54bf5a39c7ab2127a895af1cc0691d7e3dff593da1005b\
      3d3d3d3d363d3d37363d73@5af43d3d93803e605757fd5bf3",
     "36603057343d52307f830d2d700a97af574b186c80d40429385d24241565b08a7c559ba283a964d9b160203da2\
      3d3df35b3d3d3d3d363d3d37363d73@5af43d3d93803e605b57fd5bf3",
@@ -52,6 +52,11 @@ const SHAPES: [&str; 12] = [
     "3d3d3d3d363d3d3761____603736393661____013d73@5af43d3d93803e603557fd5bf3…",
     "363d3d3761____603836393d3d3d3661____013d73@5af43d82803e903d91603657fd5bf3…",
     "3d3d3d3d363d3d3760__603536393660__013d73@5af43d3d93803e603357fd5bf3…",
+    // The same with an event for plain transfers (Solady, 0xSplits).
+    "36602c57343d527f9e4ac34f21c619cefc926c8bd93b54bf5a39c7ab2127a895af1cc0691d7e3dff593da1005b\
+     363d3d373d3d3d3d61____806062363936013d73@5af43d3d93803e606057fd5bf3…",
+    "36602f57343d527f9e4ac34f21c619cefc926c8bd93b54bf5a39c7ab2127a895af1cc0691d7e3dff60203da13d\
+     3df35b3d3d3d3d363d3d3761____606736393661____013d73@5af43d3d93803e606557fd5bf3…",
     // ERC-3448 MetaProxy.
     "363d3d373d3d3d3d60368038038091363936013d73@5af43d3d93803e603457fd5bf3…",
 ];

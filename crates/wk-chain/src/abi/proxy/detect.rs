@@ -111,6 +111,8 @@ pub enum ProxyKind {
     Zeppelin,
     /// Safe: the singleton's address is in slot 0.
     Safe,
+    /// EIP-897: it answers `implementation()` and `proxyType()` (Aragon, and so Lido).
+    Eip897,
     /// The address is in the code (EIP-1167 and its relatives): never changes.
     Minimal,
     /// An account that delegates (EIP-7702): changes without an event.
@@ -126,6 +128,7 @@ impl ProxyKind {
             ProxyKind::Eip1822 => "eip1822",
             ProxyKind::Zeppelin => "zeppelin",
             ProxyKind::Safe => "safe",
+            ProxyKind::Eip897 => "eip897",
             ProxyKind::Minimal => "minimal",
             ProxyKind::Delegated => "delegated",
         }
@@ -138,7 +141,9 @@ impl ProxyKind {
             ProxyKind::Eip1967 | ProxyKind::Beacon | ProxyKind::Zeppelin | ProxyKind::Minimal => {
                 true
             }
-            ProxyKind::Eip1822 | ProxyKind::Safe | ProxyKind::Delegated => false,
+            ProxyKind::Eip1822 | ProxyKind::Safe | ProxyKind::Eip897 | ProxyKind::Delegated => {
+                false
+            }
         }
     }
 }
@@ -159,17 +164,13 @@ where
         let reads = first_reads(next);
         let answers = all(next, reads.len(), read(reads).await)?;
         let Some(mut detected) = classify(next, &answers) else { break };
-        let follow_up = match detected.kind {
-            ProxyKind::Beacon => {
-                // `implementation()`
-                detected.beacon.map(|beacon| Read::Call(beacon, bytes!("0x5c60da1b")))
+        let second = second_reads(&detected);
+        if !second.is_empty() {
+            let answers = all(next, second.len(), read(second).await)?;
+            match complete(detected, &answers) {
+                Some(complete) => detected = complete,
+                None => break,
             }
-            ProxyKind::Safe => Some(Read::Storage(next, B256::ZERO)),
-            _ => None,
-        };
-        if let Some(follow_up) = follow_up {
-            let answers = all(next, 1, read(vec![follow_up]).await)?;
-            detected.implementation = answers.first().and_then(address_in);
         }
         let implementation = detected.implementation;
         detection.proxies.push(detected);
@@ -184,11 +185,41 @@ where
     Ok(detection)
 }
 
-/// What tells every kind apart; only a beacon and a Safe need a second look.
+/// What tells most kinds apart.
 fn first_reads(address: Address) -> Vec<Read> {
     let mut reads = vec![Read::Code(address)];
     reads.extend(SLOTS.map(|slot| Read::Storage(address, slot)));
     reads
+}
+
+/// What a second look is for: where the first did not tell all.
+fn second_reads(detected: &Detected) -> Vec<Read> {
+    let proxy = detected.proxy;
+    // `implementation()` and `proxyType()`
+    let (implementation, proxy_type) = (bytes!("0x5c60da1b"), bytes!("0x4555d5c9"));
+    match (detected.kind, detected.beacon) {
+        (ProxyKind::Beacon, Some(beacon)) => vec![Read::Call(beacon, implementation)],
+        (ProxyKind::Safe, _) => vec![Read::Storage(proxy, B256::ZERO)],
+        (ProxyKind::Eip897, _) => {
+            vec![Read::Call(proxy, implementation), Read::Call(proxy, proxy_type)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A proxy with what the second look found; none when it turns out to be no proxy.
+fn complete(mut detected: Detected, answers: &[Bytes]) -> Option<Detected> {
+    detected.implementation = answers.first().and_then(address_in);
+    if detected.kind == ProxyKind::Eip897 {
+        // 1: fixed, 2: upgradeable. A beacon has no type.
+        let kind = answers.get(1).filter(|answer| answer.len() == 32)?;
+        let (last, zeros) = kind.split_last()?;
+        let valid = matches!(last, 1 | 2) && zeros.iter().all(|byte| *byte == 0);
+        if !valid || detected.implementation.is_none() {
+            return None;
+        }
+    }
+    Some(detected)
 }
 
 const SLOTS: [B256; 6] = [
@@ -217,7 +248,8 @@ fn all<E>(
         .collect()
 }
 
-/// The kind of a contract by its code and slots; none when it is no proxy.
+/// The kind of a contract by its code and slots; none when it is no proxy. What may be an EIP-897
+/// proxy has to be asked.
 fn classify(proxy: Address, answers: &[Bytes]) -> Option<Detected> {
     let [code, eip1967, beacon, admin, eip1822, zeppelin, zeppelin_admin] = answers else {
         return None;
@@ -257,7 +289,17 @@ fn classify(proxy: Address, answers: &[Bytes]) -> Option<Detected> {
     if is_safe(code) {
         return found(ProxyKind::Safe, None);
     }
+    if may_delegate(code) {
+        return found(ProxyKind::Eip897, None);
+    }
     None
+}
+
+/// A short contract with the byte of `DELEGATECALL`, which may of course be data.
+fn may_delegate(code: &[u8]) -> bool {
+    const LONGEST: usize = 4_096;
+    const DELEGATECALL: u8 = 0xf4;
+    code.len() <= LONGEST && code.contains(&DELEGATECALL)
 }
 
 /// A Safe's proxy answers `masterCopy()` itself: its code compares call data with that selector,

@@ -97,12 +97,31 @@ struct Timeline {
 }
 
 impl Timeline {
-    /// The contracts that it ever pointed to.
-    fn named(&self) -> impl Iterator<Item = Address> + '_ {
+    /// The beacons that it ever asked.
+    fn beacons(&self) -> impl Iterator<Item = Address> + '_ {
         self.targets.0.values().filter_map(|entry| match entry.value {
-            Target::Implementation(address) | Target::Beacon(address) => Some(address),
-            Target::Nothing => None,
+            Target::Beacon(beacon) => Some(beacon),
+            Target::Implementation(_) | Target::Nothing => None,
         })
+    }
+
+    /// True when its state was looked at, as that of a proxy behind a proxy is.
+    fn was_read(&self) -> bool {
+        self.targets.0.values().any(|entry| entry.tx_index.is_none())
+    }
+}
+
+/// Drops beacons that no proxy asks any more, so that nothing remains of a reverted block.
+fn forget_strangers(timelines: &mut HashMap<Address, Timeline>) {
+    loop {
+        let before = timelines.len();
+        let asked: HashSet<Address> = timelines.values().flat_map(Timeline::beacons).collect();
+        timelines.retain(|address, timeline| {
+            timeline.root || timeline.was_read() || asked.contains(address)
+        });
+        if timelines.len() == before {
+            break;
+        }
     }
 }
 
@@ -234,8 +253,7 @@ impl Implementations {
             for timeline in timelines.values_mut() {
                 timeline.unread |= timeline.root;
             }
-            let named: HashSet<Address> = timelines.values().flat_map(Timeline::named).collect();
-            timelines.retain(|address, timeline| timeline.root || named.contains(address));
+            forget_strangers(timelines);
         }
     }
 
