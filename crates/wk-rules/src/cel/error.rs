@@ -73,6 +73,8 @@ pub enum Fault {
     Refused {
         /// Why.
         message: String,
+        /// How to mend it, where that is known.
+        hint: Option<String>,
     },
     /// The scope has no value for a variable now, such as a state read that failed.
     #[error("{message}")]
@@ -135,12 +137,9 @@ fn caret(out: &mut String, text: &str, offset: usize, len: usize) -> fmt::Result
     let cut_before = if before.len() < offset - line_start { "…" } else { "" };
     let cut_after = if offset + fault.len() + after.len() < line_end { "…" } else { "" };
 
+    let line = printable(&format!("{cut_before}{before}{fault}{after}{cut_after}"));
     writeln!(out, "{gutter} |")?;
-    writeln!(
-        out,
-        "{number} | {}",
-        printable(&format!("{cut_before}{before}{fault}{after}{cut_after}"))
-    )?;
+    writeln!(out, "{}", format!("{number} | {line}").trim_end())?;
     let indent = " ".repeat(width(cut_before) + width(before));
     writeln!(out, "{gutter} | {indent}{}", "^".repeat(width(fault).max(1)))
 }

@@ -219,7 +219,7 @@ impl Machine<'_> {
                 .ok_or_else(|| wrong_type(key_node.span, "bool, int, string or address", &value))?;
             if map.contains_key(&key) {
                 let message = format!("the key {value} occurs twice");
-                return Err(failed(key_node.span, Fault::Refused { message }));
+                return Err(failed(key_node.span, Fault::Refused { message, hint: None }));
             }
             map.insert(key, self.eval(value_node)?);
         }

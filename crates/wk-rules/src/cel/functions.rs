@@ -17,12 +17,12 @@ use super::{Fault, Int, Millis, Value};
 type Outcome = Result<Value, Fault>;
 
 fn refused(message: impl Into<String>) -> Fault {
-    Fault::Refused { message: message.into() }
+    Fault::Refused { message: message.into(), hint: None }
 }
 
 impl From<Malformed> for Fault {
     fn from(malformed: Malformed) -> Fault {
-        refused(malformed.message)
+        Fault::Refused { message: malformed.message, hint: malformed.hint }
     }
 }
 

@@ -282,7 +282,7 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         let rest = &self.rest()[prefix..];
         let quote = &rest[..1];
-        let triple = rest.len() >= 3 && rest[..3] == quote.repeat(3);
+        let triple = rest.starts_with(&quote.repeat(3));
         let close = if triple { quote.repeat(3) } else { quote.to_owned() };
         self.at += prefix + close.len();
         let mut content = Content { bytes, out: Vec::new() };

@@ -16,6 +16,7 @@ mod error;
 mod eval;
 mod functions;
 mod int;
+mod json;
 mod lexer;
 mod literal;
 mod node;

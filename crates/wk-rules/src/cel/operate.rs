@@ -134,6 +134,7 @@ fn unfit(operator: Operator, left: &Value, right: &Value) -> Fault {
             left.kind(),
             right.kind()
         ),
+        hint: None,
     }
 }
 

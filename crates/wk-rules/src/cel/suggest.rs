@@ -28,6 +28,14 @@ pub(super) fn nearest<'a>(
     best.map(|(_, name)| name)
 }
 
+/// Equal but for case and `_`: `gasUsed` and `gas_used`.
+pub(super) fn same_name(a: &str, b: &str) -> bool {
+    let letters = |name: &str| -> Vec<u8> {
+        name.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase()).collect()
+    };
+    letters(a) == letters(b)
+}
+
 /// The names as a sentence part, cut when there are many.
 pub(super) fn enumerate(names: &[String]) -> String {
     const MOST: usize = 16;

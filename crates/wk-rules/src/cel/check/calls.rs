@@ -334,7 +334,8 @@ impl Checker<'_> {
                 fallback_typed.ty,
                 with_article(value.ty.required())
             );
-            return Err(fault(fallback.span, message, None));
+            let hint = self.how_to_meet((fallback, &fallback_typed.ty), (receiver, &value.ty));
+            return Err(fault(fallback.span, message, hint));
         };
         let parts = Box::new([value.node, fallback_typed.node]);
         self.finish(expr, NodeKind::OrValue(parts), ty)

@@ -28,6 +28,8 @@ impl Checker<'_> {
 
     pub(super) fn list(&mut self, expr: &Expr, items: &[Expr], wish: Option<&Type>) -> Checked {
         let wish = match wish.map(Type::required) {
+            // One number with a fraction makes doubles of all: [1, 2.5].
+            _ if items.iter().any(has_fraction) => Some(Type::Double),
             Some(Type::List(item)) => Some(Type::clone(item)),
             _ => None,
         };
@@ -59,6 +61,8 @@ impl Checker<'_> {
             Some(Type::Map(key, value)) => (Some(Type::clone(key)), Some(Type::clone(value))),
             _ => (None, None),
         };
+        let has_fractions = entries.iter().any(|(_, value)| has_fraction(value));
+        let wished_value = if has_fractions { Some(Type::Double) } else { wished_value };
         let mut nodes = Vec::with_capacity(entries.len());
         let mut types: Option<(Type, Type)> = None;
         for (key, value) in entries {
@@ -93,6 +97,14 @@ impl Checker<'_> {
             types.unwrap_or((wished_key.unwrap_or(Type::Dyn), wished_value.unwrap_or(Type::Dyn)));
         let ty = Type::Map(Arc::new(key), Arc::new(value));
         self.finish(expr, NodeKind::Map(nodes.into()), ty)
+    }
+}
+
+fn has_fraction(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Double(text) => literal::whole_double(text).is_none(),
+        ExprKind::Negate(operand) => has_fraction(operand),
+        _ => false,
     }
 }
 

@@ -174,7 +174,10 @@ impl Checker<'_> {
                     Fault::Null { .. } => "a value is needed here, not null".to_owned(),
                     other => other.to_string(),
                 },
-                hint: None,
+                hint: match error.fault {
+                    Fault::Refused { hint, .. } => hint,
+                    _ => None,
+                },
             }),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Checked, Checker, Typed, fault, fits, with_article};
 use crate::cel::ast::{Expr, ExprKind, Span};
 use crate::cel::node::{Node, NodeKind};
-use crate::cel::suggest::{enumerate, nearest};
+use crate::cel::suggest::{enumerate, nearest, same_name};
 use crate::cel::{CompileError, Key, ObjectType, Type, builtins};
 
 impl Checker<'_> {
@@ -43,10 +43,10 @@ impl Checker<'_> {
             return fault(span, message, Some(format!("did you mean `{constant}`?")));
         } else if builtins::find(name).is_some() || self.env.find_function(name).is_some() {
             return fault(span, message, Some(format!("it is a function: write {name}(…)")));
-        } else if let Some(near) = nearest(name, known.iter().copied()) {
-            format!("did you mean `{near}`? ")
         } else if let Some(path) = self.field_called(name) {
             format!("did you mean `{path}`? ")
+        } else if let Some(near) = nearest(name, known.iter().copied()) {
+            format!("did you mean `{near}`? ")
         } else {
             String::new()
         };
@@ -59,12 +59,11 @@ impl Checker<'_> {
         fault(span, message, Some(hint))
     }
 
-    /// A field of a known object that has nearly this name.
+    /// A field of a known object that has this name, but for case and `_`.
     fn field_called(&self, name: &str) -> Option<String> {
         self.env.visible_variables().find_map(|variable| {
-            let Type::Object(object) = variable.ty.required() else { return None };
-            let field = nearest(name, object.fields.iter().map(|field| field.name.as_str()))?;
-            Some(format!("{}.{field}", variable.name))
+            let path = path_to(variable.ty.required(), name, 2)?;
+            Some(format!("{}.{path}", variable.name))
         })
     }
 
@@ -72,19 +71,16 @@ impl Checker<'_> {
         let typed = self.check(operand, None)?;
         match typed.ty.required().clone() {
             Type::Object(object) => self.object_field(expr, typed, &object, name),
-            Type::Map(key, value) if fits(&Type::String, &key) => {
+            container @ (Type::Map(..) | Type::Dyn) if fits(&Type::String, key_of(&container)) => {
+                let output = match container {
+                    Type::Map(_, value) => Type::clone(&value),
+                    _ => Type::Dyn,
+                };
                 let kind = NodeKind::Entry {
                     operand: Box::new(typed.node),
                     key: Key::String(name.into()),
                 };
-                self.finish(expr, kind, Type::clone(&value))
-            }
-            Type::Dyn => {
-                let kind = NodeKind::Entry {
-                    operand: Box::new(typed.node),
-                    key: Key::String(name.into()),
-                };
-                self.finish(expr, kind, Type::Dyn)
+                self.finish(expr, kind, output)
             }
             other => {
                 let message = format!("{} has no fields, so no `{name}`", with_article(&other));
@@ -191,6 +187,29 @@ impl Checker<'_> {
         };
         self.finish(expr, kind, Type::Bool)
     }
+}
+
+fn key_of(container: &Type) -> &Type {
+    match container {
+        Type::Map(key, _) => key,
+        _ => &Type::Dyn,
+    }
+}
+
+/// The way from an object to the field called `name`, at most `levels` down.
+fn path_to(ty: &Type, name: &str, levels: usize) -> Option<String> {
+    let Type::Object(object) = ty else { return None };
+    let direct = object.fields.iter().find(|field| same_name(&field.name, name));
+    if let Some(field) = direct {
+        return Some(field.name.clone());
+    }
+    if levels <= 1 {
+        return None;
+    }
+    object.fields.iter().find_map(|field| {
+        let path = path_to(field.ty.required(), name, levels - 1)?;
+        Some(format!("{}.{path}", field.name))
+    })
 }
 
 fn unknown_field(span: Span, object: &ObjectType, name: &str) -> CompileError {

@@ -4,7 +4,7 @@ use super::{Checked, Checker, Typed, comparable, fault, fits, with_article};
 use crate::cel::ast::{Expr, ExprKind, IntLiteral, Operator};
 use crate::cel::literal;
 use crate::cel::node::NodeKind;
-use crate::cel::{CompileError, Type};
+use crate::cel::{CompileError, Type, Value};
 
 impl Checker<'_> {
     pub(super) fn binary(
@@ -48,7 +48,7 @@ impl Checker<'_> {
     }
 
     fn order(&mut self, expr: &Expr, operator: Operator, left: &Expr, right: &Expr) -> Checked {
-        if let Some(error) = self.chained(operator, left) {
+        if let Some(error) = self.chained(operator, left, right) {
             return Err(error);
         }
         let (left_typed, right_typed) = self.pair(left, right, None)?;
@@ -76,20 +76,21 @@ impl Checker<'_> {
     }
 
     /// `1 < x < 10`
-    fn chained(&self, operator: Operator, left: &Expr) -> Option<CompileError> {
-        let ExprKind::Binary { operator: first, right: middle, .. } = &left.kind else {
+    fn chained(&self, operator: Operator, left: &Expr, right: &Expr) -> Option<CompileError> {
+        let ExprKind::Binary { operator: first, left: lowest, right: middle } = &left.kind else {
             return None;
         };
-        if first.precedence() != operator.precedence() {
+        if !is_order(*first) {
             return None;
         }
-        let middle = self.written(middle.span);
+        let [lowest, middle, highest] =
+            [lowest.span, middle.span, right.span].map(|span| self.written(span));
         let hint = format!(
-            "write both comparisons: … {0} {middle} && {middle} {1} …",
+            "write {lowest} {} {middle} && {middle} {} {highest}",
             first.symbol(),
             operator.symbol()
         );
-        Some(fault(left.span, "comparisons cannot be chained", Some(hint)))
+        Some(fault(left.span.to(right.span), "comparisons cannot be chained", Some(hint)))
     }
 
     fn membership(&mut self, expr: &Expr, needle: &Expr, haystack: &Expr) -> Checked {
@@ -109,7 +110,10 @@ impl Checker<'_> {
                 with_article(&haystack_typed.ty)
             );
             let hint = match haystack_typed.ty.required() {
-                Type::String => Some("write text.contains(\"part\")".to_owned()),
+                Type::String => {
+                    let [part, text] = [needle, haystack].map(|it| self.written(it.span));
+                    Some(format!("write {text}.contains({part})"))
+                }
                 _ => Some("a list is written [a, b]".to_owned()),
             };
             return Err(fault(haystack.span, message, hint));
@@ -142,6 +146,12 @@ impl Checker<'_> {
         let Some(ty) = result(operator, &a, &b) else {
             return Err(self.mismatch(operator, (left, &a), (right, &b), expr));
         };
+        let divides = matches!(operator, Operator::Divide | Operator::Remainder);
+        if divides
+            && matches!(right_typed.node.constant(), Some(Value::Int(zero)) if zero.is_zero())
+        {
+            return Err(fault(expr.span, "division by zero", None));
+        }
         let kind = NodeKind::Arithmetic {
             operator,
             left: Box::new(left_typed.node),
@@ -170,7 +180,8 @@ impl Checker<'_> {
             Type::List(item) => Some(Type::List(item.clone())),
             _ => None,
         };
-        if left.is_literal() && !right.is_literal() {
+        let is_double = |expr: &Expr| matches!(expr.kind, ExprKind::Double(_));
+        if left.is_literal() && (!right.is_literal() || is_double(right)) {
             let right = self.check(right, None)?;
             let left = self.check(left, wish(&right.ty, left).as_ref())?;
             return Ok((left, right));
@@ -189,13 +200,14 @@ impl Checker<'_> {
         expr: &Expr,
     ) -> CompileError {
         let symbol = operator.symbol();
+        let is_equality = matches!(operator, Operator::Equal | Operator::NotEqual);
         let nulls = match (left.1, right.1) {
             (Type::Null, _) => Some((right, left.0)),
             (_, Type::Null) => Some((left, right.0)),
             _ => None,
         };
         if let Some(((some, ty), null)) = nulls {
-            if matches!(operator, Operator::Equal | Operator::NotEqual) {
+            if is_equality {
                 let message = format!("{} is never null", with_article(ty));
                 let written = self.written(some.span);
                 let hint = format!("`{written}` always has a value; remove the comparison");
@@ -203,17 +215,10 @@ impl Checker<'_> {
             }
             return fault(null.span, format!("`{symbol}` does not work on null"), None);
         }
-        let message = match operator {
-            Operator::Equal | Operator::NotEqual => {
-                format!("`{symbol}` compares {} with {}", left.1, right.1)
-            }
-            Operator::Less
-            | Operator::LessOrEqual
-            | Operator::Greater
-            | Operator::GreaterOrEqual => {
-                format!("`{symbol}` compares {} with {}", left.1, right.1)
-            }
-            _ => format!("`{symbol}` does not work on {} and {}", left.1, right.1),
+        let message = if is_equality || is_order(operator) {
+            format!("`{symbol}` compares {} with {}", left.1, right.1)
+        } else {
+            format!("`{symbol}` does not work on {} and {}", left.1, right.1)
         };
         // The literal is what its writer can most likely change.
         let span = match (left.0.is_literal(), right.0.is_literal()) {
@@ -221,15 +226,19 @@ impl Checker<'_> {
             (true, false) => left.0.span,
             _ => expr.span,
         };
-        let hint = self
-            .how_to_meet(left, right)
-            .or_else(|| self.how_to_meet(right, left))
-            .or_else(|| how_to_calculate(operator, left.1, right.1));
+        let calculate = || how_to_calculate(operator, left.1, right.1);
+        let hint = match (left.0.is_literal(), right.0.is_literal()) {
+            (_, true) => self.how_to_meet(right, left).or_else(calculate),
+            (true, _) => self.how_to_meet(left, right).or_else(calculate),
+            (false, false) => calculate()
+                .or_else(|| self.how_to_meet(left, right))
+                .or_else(|| self.how_to_meet(right, left)),
+        };
         fault(span, message, hint)
     }
 
     /// How to write `from` so that it goes with `to`.
-    fn how_to_meet(&self, from: (&Expr, &Type), to: (&Expr, &Type)) -> Option<String> {
+    pub(super) fn how_to_meet(&self, from: (&Expr, &Type), to: (&Expr, &Type)) -> Option<String> {
         let written = self.written(from.0.span);
         let written = if written.len() <= 60 { written } else { "…" };
         match (&from.0.kind, from.1.required(), to.1.required()) {
@@ -286,6 +295,11 @@ impl Checker<'_> {
             _ => None,
         }
     }
+}
+
+fn is_order(operator: Operator) -> bool {
+    use Operator::{Greater, GreaterOrEqual, Less, LessOrEqual};
+    matches!(operator, Less | LessOrEqual | Greater | GreaterOrEqual)
 }
 
 /// What a list or map is asked for by `in`.
