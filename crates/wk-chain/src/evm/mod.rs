@@ -4,6 +4,7 @@ mod config;
 mod digest;
 mod encode;
 mod fetch;
+mod follow;
 mod json;
 mod metrics;
 mod node;
@@ -22,6 +23,7 @@ pub use config::{
 };
 pub use digest::digest;
 pub use fetch::{FetchError, Fetched, Fetcher, Want};
+pub use follow::{FollowError, FollowStatus, Follower};
 pub use json::WireError;
 pub use node::NodeProbe;
 pub use range::{Blocks, RangeBlock, blocks};

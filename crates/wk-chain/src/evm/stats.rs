@@ -122,10 +122,6 @@ impl ChainStats {
         }
     }
 
-    pub(super) fn newest(&self) -> Option<&BlockStats> {
-        self.blocks.back()
-    }
-
     /// Over the last minute of blocks; none until there are two blocks with different times.
     pub(super) fn rates(&self) -> Option<Rates> {
         let newest = self.blocks.back()?;
@@ -273,7 +269,7 @@ mod tests {
                 let mut hashes = Vec::new();
                 for (at, (gap, user)) in blocks.iter().enumerate() {
                     let name = from + at as u64;
-                    let time = chain.newest().map_or(0, |newest| newest.time.0) + gap;
+                    let time = chain.blocks.back().map_or(0, |newest| newest.time.0) + gap;
                     chain.seen(BlockStats::of(&block(name, time, *user, 0)));
                     hashes.push(B256::from(U256::from(name)));
                 }

@@ -121,6 +121,11 @@ impl Window {
         self.placed_at(height).filter(|placed| placed.seen).map(|placed| placed.link)
     }
 
+    /// Whether blocks below the lowest height that is remembered were followed, too.
+    pub fn is_pruned(&self) -> bool {
+        self.pruned
+    }
+
     /// The lowest height that is remembered.
     pub fn lowest(&self) -> Option<Height> {
         self.links.front().map(|placed| placed.link.block.height)
