@@ -1,1 +1,10 @@
 //! One file per source of observations.
+
+mod certificate;
+mod http_probe;
+mod pending_transactions;
+mod signals;
+
+pub use http_probe::{HttpProbe, Probe, ProbeAnswer, ProbeConfig, ProbeError, ProbeMethod};
+pub use pending_transactions::{PendingError, PendingTransaction, PendingTransactions};
+pub use signals::SIGNALS;
