@@ -1,0 +1,14 @@
+//! The store's promises, tried at its door.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "figures, and how a test process talks to its parent")]
+
+mod blocks;
+mod conditions;
+mod findings;
+mod fold;
+mod kill;
+mod outbox;
+mod speed;
+mod support;
+mod upkeep;
