@@ -8,10 +8,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use wk_chain::abi::{AbiSource, Contract, ContractConfig, Decoder, MAX_TEXT};
-use wk_chain::rpc::Pool;
-use wk_model::{ChainName, Problem};
+use wk_chain::evm::EvmConfig;
+use wk_chain::rpc::{EndpointConfig, EndpointSettings, Pool};
+use wk_model::{ChainName, Problem, Secret};
 use wk_notifiers::Receivers;
-use wk_runtime::{Clock, Metrics};
+use wk_runtime::{Clock, Metrics, read_secret};
 
 use crate::config::{ChainConfig, Config};
 use crate::fault::FaultSeverity;
@@ -130,7 +131,14 @@ impl Checked {
             let ChainConfig::Evm(evm) = chain;
             let mut problems = evm.problems();
             let pool = Pool::build(name, &evm.pool(), Clock::system(), &Metrics::new());
-            problems.extend(pool.err().unwrap_or_default());
+            for problem in pool.err().unwrap_or_default() {
+                if problems.iter().all(|told| told.path != problem.path) {
+                    problems.push(problem);
+                }
+            }
+            for problem in unreadable_secrets(evm) {
+                self.warn(problem.under(&format!("chains.{name}.evm")));
+            }
             for problem in problems {
                 self.error(problem.under(&format!("chains.{name}.evm")));
                 names.broken.insert(format!("chains.{name}"));
@@ -244,18 +252,6 @@ impl Checked {
     }
 
     fn receivers(&mut self, config: &Config, names: &Names) {
-        for (name, receiver) in &config.receivers {
-            let broken = names.broken.contains(&format!("receivers.{name}"));
-            if *receiver == Default::default() && !broken {
-                self.error(
-                    Problem::new(
-                        format!("receivers.{name}"),
-                        "the receiver has no channel: nobody hears of anything",
-                    )
-                    .hint("Add one, such as `stdout: {}` or `slack: {url: env:SLACK_URL}`."),
-                );
-            }
-        }
         match Receivers::build(&config.receivers) {
             Ok(receivers) => {
                 for problem in receivers.check_secrets() {
@@ -263,7 +259,9 @@ impl Checked {
                 }
             }
             Err(problems) => {
-                for problem in problems {
+                // What is missing of a receiver may be what was wrong in it.
+                let whole = |problem: &Problem| !is_below(problem, &names.broken, "receivers");
+                for problem in problems.into_iter().filter(whole) {
                     self.error(problem.under("receivers"));
                 }
             }
@@ -304,6 +302,44 @@ impl Checked {
             }
         }
     }
+}
+
+/// Whether a problem of a section is about one of the `broken` entries itself.
+fn is_below(problem: &Problem, broken: &BTreeSet<String>, section: &str) -> bool {
+    broken.contains(&format!("{section}.{}", problem.path))
+}
+
+/// Secrets of endpoints that cannot be read now. A warning only: the endpoint is shown as failing,
+/// and the others go on.
+fn unreadable_secrets(evm: &EvmConfig) -> Vec<Problem> {
+    let mut secrets: Vec<(String, &Secret)> = Vec::new();
+    for (index, endpoint) in evm.rpc.0.iter().enumerate() {
+        match endpoint {
+            EndpointConfig::Url(url) => secrets.push((format!("rpc[{index}]"), url)),
+            EndpointConfig::Settings(settings) => {
+                let EndpointSettings { url, ws, headers, .. } = &**settings;
+                secrets.push((format!("rpc[{index}].url"), url));
+                secrets.extend(ws.iter().map(|ws| (format!("rpc[{index}].ws"), ws)));
+                let headers = headers.iter();
+                secrets.extend(
+                    headers.map(|(name, value)| (format!("rpc[{index}].headers.{name}"), value)),
+                );
+            }
+        }
+    }
+    secrets.extend(evm.ws.0.iter().enumerate().map(|(index, ws)| (format!("ws[{index}]"), ws)));
+    secrets.into_iter().filter_map(|(path, secret)| unreadable(path, secret)).collect()
+}
+
+fn unreadable(path: String, secret: &Secret) -> Option<Problem> {
+    let error = read_secret(secret).err()?;
+    let hint = match secret {
+        Secret::Env(name) => format!("Set the environment variable `{name}`."),
+        Secret::File(_) | Secret::Literal(_) => {
+            "The path counts from the folder in which Watchkeeper is started.".to_owned()
+        }
+    };
+    Some(Problem::new(path, error.to_string()).hint(hint))
 }
 
 /// Whether the signature at `path` has lost its half at a comma: `[event E(uint256 a, uint256 b)]`.

@@ -121,7 +121,7 @@ pub struct RouteConfig {
 
 impl Config {
     /// A config that watches the chain behind one endpoint, as `main`, and prints what it finds.
-    pub fn for_rpc_url(url: Secret) -> Config {
+    pub(crate) fn for_rpc_url(url: Secret) -> Config {
         let rpc = wk_chain::evm::OneOrMany(vec![EndpointConfig::Url(url)]);
         let evm = EvmConfig { rpc, ..EvmConfig::default() };
         Config {

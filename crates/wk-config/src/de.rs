@@ -14,10 +14,12 @@ use crate::tree::{Entry, Node, Scalar, Style, Value};
 const MAX_ROUNDS: usize = 100;
 
 /// The settings in `root`, without the values that are wrong: those go to `faults` and `dropped`.
-/// None when nothing can be made of it. `homes` says where in a config a key belongs.
+/// None when nothing can be made of it. Of values that are `unresolved`, a fault was told before.
+/// `homes` says where in a config a key belongs.
 pub(crate) fn read<T: DeserializeOwned>(
     root: &Node,
     dropped: &mut Dropped,
+    unresolved: &Dropped,
     faults: &mut Faults,
     homes: impl Fn(&str) -> Vec<String> + Copy,
 ) -> Option<T> {
@@ -32,7 +34,7 @@ pub(crate) fn read<T: DeserializeOwned>(
             drop: root.id,
             follows: false,
         });
-        if !at.follows {
+        if !at.follows && !unresolved.contains(&at.drop) {
             let path = path_of(root, at.drop).unwrap_or_default();
             faults.push(error.into_fault(&at, &path, homes));
         }

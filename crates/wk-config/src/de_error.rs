@@ -8,6 +8,7 @@ use wk_model::Severity;
 use crate::fault::Fault;
 use crate::nearest::nearest;
 use crate::path::Dropped;
+use crate::redact::redact;
 use crate::sources::Place;
 use crate::tree::{Entry, Node, Value, join};
 
@@ -222,7 +223,8 @@ fn type_hint(found: &str, expected: &str) -> String {
 /// A part's own words are often `what is wrong; how to mend it`.
 fn split(text: &str) -> (String, String) {
     match text.split_once("; ") {
-        Some((message, hint)) => (message.to_owned(), sentence(hint)),
+        // A value that is quoted in the message may itself contain the separator.
+        Some((message, hint)) => (message.to_owned(), sentence(&redact(hint))),
         None => (text.to_owned(), String::new()),
     }
 }

@@ -71,7 +71,7 @@ impl Diagnostic {
             message: redact(&one_line(&fault.message)),
             key: one_line(&fault.key),
             at: fault.place.map(|place| locate(place, sources)),
-            hint: fault.hint.map(|hint| redact(&one_line(&hint))),
+            hint: fault.hint.map(|hint| one_line(&hint)),
             related: fault
                 .related
                 .map(|(message, place)| Related { message, at: locate(place, sources) }),

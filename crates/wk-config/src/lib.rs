@@ -22,4 +22,4 @@ pub use config::{Anonymous, AuthConfig, ChainConfig, Config, RouteConfig, Server
 pub use diagnostic::{ConfigErrors, Diagnostic, Location, Related};
 pub use fault::FaultSeverity;
 pub use interpolate::Environment;
-pub use load::{DEFAULT_FILE, Loaded, compile, find, load, load_texts};
+pub use load::{DEFAULT_FILE, Loaded, compile, find, for_rpc_url, load, load_text, load_texts};

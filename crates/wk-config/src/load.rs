@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use wk_chain::abi::Decoder;
+use wk_model::Secret;
 
 use crate::check::{Found, Names, check};
 use crate::config::Config;
@@ -12,7 +13,7 @@ use crate::fault::{Fault, Faults};
 use crate::homes::homes;
 use crate::interpolate::Environment;
 use crate::merge::merge;
-use crate::path::{Dropped, locate, place_of};
+use crate::path::{Dropped, is_unresolved, locate, place_of};
 use crate::sources::{Sources, folder, read};
 use crate::tree::{Node, Value};
 use crate::yaml::Reader;
@@ -91,6 +92,18 @@ pub fn load_texts(
     build(texts, base, Vec::new(), Faults::default(), environment)
 }
 
+/// Reads a config from one text that has no file. Relative paths in it count from the current
+/// folder.
+pub fn load_text(text: &str, environment: &Environment) -> Result<Loaded, ConfigErrors> {
+    load_texts(vec![("config".to_owned(), text.to_owned())], Path::new("."), environment)
+}
+
+/// A config that watches the chain behind one endpoint, as `main`, and prints what it finds.
+/// `url` may be a reference, such as `env:RPC_URL`.
+pub fn for_rpc_url(url: &str) -> Result<Loaded, ConfigErrors> {
+    compile(Config::for_rpc_url(Secret::parse(url)), Path::new("."))
+}
+
 /// Checks a config that was made by the program itself, such as that of the demo, and compiles it.
 /// Its faults have keys, but no places.
 pub fn compile(config: Config, base: &Path) -> Result<Loaded, ConfigErrors> {
@@ -105,6 +118,7 @@ struct Tree {
     sources: Sources,
     root: Option<Node>,
     dropped: Dropped,
+    unresolved: Dropped,
 }
 
 fn build(
@@ -127,13 +141,15 @@ fn build(
         }
     }
     let mut faults = reader.faults;
+    tree.unresolved = reader.unresolved;
     if let Some(Node { value: Value::Map(entries), .. }) = &mut tree.root {
         // A place for anchors.
         entries.retain(|entry| !entry.key.starts_with("x-"));
     }
-    let config = match &tree.root {
+    let Tree { root, dropped, unresolved, .. } = &mut tree;
+    let config = match root {
         None => Some(Config::default()),
-        Some(root) => de::read::<Config>(root, &mut tree.dropped, &mut faults, homes),
+        Some(root) => de::read::<Config>(root, dropped, unresolved, &mut faults, homes),
     };
     let Some(config) = config else {
         return Err(ConfigErrors::new(faults, &tree.sources));
@@ -150,9 +166,13 @@ fn finish(
     mut faults: Faults,
     tree: &Tree,
 ) -> Result<Loaded, ConfigErrors> {
-    let Tree { sources, root, dropped } = tree;
+    let Tree { sources, root, dropped, unresolved } = tree;
     let checked = check(&config, names, base);
     for Found { problem, severity, related } in checked.findings {
+        let told = |root| is_unresolved(&problem.path, root, dropped, unresolved);
+        if root.as_ref().is_some_and(told) {
+            continue;
+        }
         let fault = locate(problem, root.as_ref(), dropped, sources);
         let related = related.and_then(|(what, path)| {
             Some((what.to_owned(), place_of(&path, root.as_ref()?, dropped)))
@@ -192,18 +212,20 @@ fn written_names(config: &Config, tree: &Tree) -> Names {
         }));
     }
     for part in ["chains", "contracts", "lists", "receivers"] {
-        let broken = section(part).iter().filter(|entry| has_any(&entry.value, &tree.dropped));
+        let broken = section(part).iter().filter(|entry| {
+            has_any(&entry.value, &tree.dropped) || has_any(&entry.value, &tree.unresolved)
+        });
         names.broken.extend(broken.map(|entry| format!("{part}.{}", entry.key)));
     }
     names
 }
 
-/// Whether `node` or something in it was left out.
-fn has_any(node: &Node, dropped: &Dropped) -> bool {
-    dropped.contains(&node.id)
+/// Whether `node` or something in it is one of `ids`.
+fn has_any(node: &Node, ids: &Dropped) -> bool {
+    ids.contains(&node.id)
         || match &node.value {
             Value::Scalar(_) => false,
-            Value::List(items) => items.iter().any(|item| has_any(item, dropped)),
-            Value::Map(entries) => entries.iter().any(|entry| has_any(&entry.value, dropped)),
+            Value::List(items) => items.iter().any(|item| has_any(item, ids)),
+            Value::Map(entries) => entries.iter().any(|entry| has_any(&entry.value, ids)),
         }
 }

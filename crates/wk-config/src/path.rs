@@ -13,6 +13,17 @@ use crate::tree::{Node, Value, join};
 /// does not have them, so indexes in its lists count without them.
 pub(crate) type Dropped = HashSet<u32>;
 
+/// Whether `path` leads to a value whose variables could not be put in: what is wrong with it was
+/// told before.
+pub(crate) fn is_unresolved(
+    path: &str,
+    root: &Node,
+    dropped: &Dropped,
+    unresolved: &Dropped,
+) -> bool {
+    unresolved.contains(&find(root, dropped, path).node.id)
+}
+
 /// A part's problem as a fault at its place in the tree.
 pub(crate) fn locate(
     problem: Problem,

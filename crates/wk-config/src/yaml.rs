@@ -7,6 +7,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span};
 use crate::fault::{Fault, Faults};
 use crate::interpolate::{Environment, interpolate};
 use crate::offsets::source_range;
+use crate::path::Dropped;
 use crate::sources::Place;
 use crate::tree::{Entry, Node, Scalar, Style, Value, join};
 
@@ -24,6 +25,8 @@ pub(crate) struct Reader<'a> {
     nodes: usize,
     bytes: usize,
     pub(crate) faults: Faults,
+    /// Values whose variables could not be put in.
+    pub(crate) unresolved: Dropped,
 }
 
 /// Boxed: faults are rare and large.
@@ -50,7 +53,14 @@ struct Anchored {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(environment: &'a Environment) -> Reader<'a> {
-        Reader { environment, next_id: 0, nodes: 0, bytes: 0, faults: Faults::default() }
+        Reader {
+            environment,
+            next_id: 0,
+            nodes: 0,
+            bytes: 0,
+            faults: Faults::default(),
+            unresolved: Dropped::new(),
+        }
     }
 
     /// The tree of `text`; none when nothing is written in it, or when it is no YAML. What is
@@ -187,12 +197,14 @@ impl<'a> Reader<'a> {
     ) -> Outcome<Node> {
         self.spend(1, raw.len(), place)?;
         let mut scalar = Scalar { text: raw.to_owned(), style, indent, edits: Vec::new() };
+        let mut resolved = true;
         match interpolate(raw, self.environment) {
             Ok((text, edits)) => {
                 self.spend(0, text.len(), place)?;
                 (scalar.text, scalar.edits) = (text, edits);
             }
             Err(bad) => {
+                resolved = false;
                 for bad in bad {
                     let range = (bad.offset, bad.length);
                     let place = source_range(state.text, place, &scalar, range);
@@ -201,7 +213,11 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Ok(self.node(place, Value::Scalar(scalar)))
+        let node = self.node(place, Value::Scalar(scalar));
+        if !resolved {
+            self.unresolved.insert(node.id);
+        }
+        Ok(node)
     }
 
     /// A map's entries without repeated keys, and with the maps under `<<` merged in.
@@ -275,6 +291,9 @@ impl<'a> Reader<'a> {
 
     fn renumber(&mut self, node: &mut Node) {
         self.next_id += 1;
+        if self.unresolved.contains(&node.id) {
+            self.unresolved.insert(self.next_id);
+        }
         node.id = self.next_id;
         match &mut node.value {
             Value::Scalar(_) => {}

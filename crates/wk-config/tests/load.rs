@@ -5,10 +5,10 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use wk_config::{
-    Anonymous, ChainConfig, Config, ConfigErrors, Environment, Loaded, compile, load, load_texts,
-    schema,
+    Anonymous, ChainConfig, ConfigErrors, Environment, Loaded, compile, for_rpc_url, load,
+    load_texts, schema,
 };
-use wk_model::{ChainName, Secret};
+use wk_model::ChainName;
 
 const GOOD: &str = include_str!("good.yaml");
 
@@ -226,14 +226,41 @@ fn a_fault_in_one_place_does_not_hide_the_others() {
 }
 
 #[test]
-fn a_config_of_our_own_compiles() {
-    let config = Config::for_rpc_url(Secret::parse("http://127.0.0.1:8545"));
-    let loaded = compile(config, Path::new(".")).unwrap();
+fn an_endpoint_is_a_config() {
+    let loaded = for_rpc_url("http://127.0.0.1:8545").unwrap();
     assert_eq!(loaded.config.chains.len(), 1);
     assert_eq!(loaded.config.route.receiver.0, ["stdout"]);
-    let config = Config::for_rpc_url(Secret::parse("ftp://127.0.0.1"));
-    let errors = compile(config, Path::new(".")).unwrap_err();
+    // A config made by the program is checked like any other, only without places.
+    assert_eq!(compile(loaded.config.clone(), Path::new(".")).unwrap().config, loaded.config);
+    let errors = for_rpc_url("ftp://127.0.0.1").unwrap_err();
     assert!(errors.errors[0].key.starts_with("chains.main.evm.rpc"), "{errors}");
+    assert_eq!(errors.errors[0].at, None);
+}
+
+#[test]
+fn secrets_that_cannot_be_read_are_warnings() {
+    let loaded = text(
+        "chains: {a: {evm: {rpc: [env:WK_NO_URL, {url: http://one, headers: {K: file:no/key}}]}}}\n\
+         receivers: {b: {webhook: {url: http://two, secret: env:WK_NO_SECRET}}}\n",
+    )
+    .unwrap();
+    let shown: Vec<String> = loaded
+        .warnings
+        .iter()
+        .map(|warning| {
+            let at = warning.at.as_ref().expect("it has a place");
+            format!("{}:{} {} {}", at.line, at.column, warning.key, warning.message)
+        })
+        .collect();
+    let expected = [
+        "1:26 chains.a.evm.rpc[0] environment variable `WK_NO_URL` is not set",
+        "1:72 chains.a.evm.rpc[1].headers.K cannot read the secret file `no/key`",
+        "2:52 receivers.b.webhook.secret environment variable `WK_NO_SECRET` is not set",
+    ];
+    assert_eq!(shown.len(), expected.len(), "{shown:#?}");
+    for (shown, expected) in shown.iter().zip(expected) {
+        assert!(shown.starts_with(expected), "{shown}, not {expected}");
+    }
 }
 
 #[test]
