@@ -317,14 +317,16 @@ fn refusal(
 }
 
 fn failure(endpoint: &Endpoint, broken: Broken, took: Duration) -> Attempt {
-    let Broken { class, message } = broken;
+    let Broken { class, message, too_large } = broken;
     let message = match endpoint.address.target() {
         Ok(target) => target.redactor.text(&message),
         // Then the secrets could not be read, and the message says so.
         Err(_) => message,
     };
     let name = endpoint.name.clone();
-    Attempt { endpoint: name, class, message, rpc: None, remedy: Remedy::Retry, took }
+    let remedy =
+        if too_large { Remedy::Smaller { range: None, blocks: None } } else { Remedy::Retry };
+    Attempt { endpoint: name, class, message, rpc: None, remedy, took }
 }
 
 fn rejected(endpoint: &Endpoint, rejection: Rejection, took: Duration) -> Attempt {

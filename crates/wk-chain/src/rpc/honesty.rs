@@ -33,6 +33,15 @@ const LONGEST_DOUBT: Duration = Duration::from_secs(30);
 /// Heights that wait to be looked into.
 const MOST_SUSPECTS: usize = 16;
 
+/// What a comparison at one height came to.
+#[derive(Debug, Default)]
+struct Found {
+    /// Endpoints that agree with the majority.
+    good: Vec<usize>,
+    /// Endpoints that do not, or about which nobody can tell.
+    bad: Vec<usize>,
+}
+
 impl Inner {
     /// Compares hashes now and then, and where somebody saw a disagreement, until `stop`.
     pub(crate) async fn compare(self: Arc<Self>, stop: StopToken) {
@@ -47,6 +56,7 @@ impl Inner {
                 () = sleep_until(due) => true,
             };
             let mut heights = std::mem::take(&mut *self.suspects.lock());
+            let mut near_head = None;
             let mut who: Vec<usize> = (0..self.endpoints.len()).collect();
             if regular {
                 due = Instant::now() + interval;
@@ -54,13 +64,24 @@ impl Inner {
                 for &place in &who {
                     compared[place] = Some(Instant::now());
                 }
-                let Some(found) = stop.run(self.heights_to_compare()).await else { return };
-                heights.extend(found);
+                near_head = self.height_near_heads();
+                let Some(finalized) = stop.run(self.finalized_height()).await else { return };
+                heights.extend(near_head.into_iter().chain(finalized));
             }
+            // Who forked off at some height still agrees below it: only agreement near the head
+            // lets an endpoint back in, and only without a disagreement elsewhere.
+            let mut good = BTreeSet::new();
+            let mut bad = BTreeSet::new();
             for height in heights {
-                if stop.run(self.check_height(height, &who)).await.is_none() {
-                    return;
+                let Some(found) = stop.run(self.check_height(height, &who)).await else { return };
+                if Some(height) == near_head {
+                    good.extend(found.good);
                 }
+                bad.extend(found.bad);
+            }
+            for &place in good.difference(&bad) {
+                self.endpoints[place].state().doubt = None;
+                self.endpoints[place].passed(Passed::Hashes);
             }
         }
     }
@@ -76,41 +97,43 @@ impl Inner {
         }
     }
 
-    /// A height a little below the lowest head, and the finalized one where there is one.
-    async fn heights_to_compare(&self) -> BTreeSet<Height> {
-        let mut heights = BTreeSet::new();
+    /// A height a little below the lowest head of those who are believed; of those who are not,
+    /// when nobody is.
+    fn height_near_heads(&self) -> Option<Height> {
+        let nobody_believed = self.nobody_is_believed();
         let heads = self.endpoints.iter().filter_map(|endpoint| {
             let state = endpoint.state();
-            let counts = state.quarantine.kind() != Some(TroubleKind::WrongChain)
-                && state.quarantine.kind() != Some(TroubleKind::Lagging)
-                && state.breaker.state(Instant::now()) == BreakerState::Closed;
+            let counts = match state.quarantine.kind() {
+                None => true,
+                Some(TroubleKind::WrongChain) => false,
+                Some(_) => nobody_believed,
+            };
+            let counts = counts && state.breaker.state(Instant::now()) == BreakerState::Closed;
             state.heads.head().filter(|_| counts).map(|link| link.block.height)
         });
-        if let Some(lowest) = heads.min() {
-            let young = match self.common.lock().block_time() {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "saturates"
-                )]
-                Some(time) => (YOUNG.as_secs_f64() / time.as_secs_f64().max(0.01)) as u64,
-                None => 0,
-            };
-            heights.extend(lowest.0.checked_sub(DEPTH.max(young)).map(Height));
-        }
+        let lowest = heads.min()?;
+        let young = match self.common.lock().block_time() {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a positive number that saturates"
+            )]
+            Some(time) => (YOUNG.as_secs_f64() / time.as_secs_f64().max(0.01)) as u64,
+            None => 0,
+        };
+        lowest.0.checked_sub(DEPTH.max(young)).map(Height)
+    }
+
+    /// The finalized height, by the endpoint that would be asked first. Not every client has it.
+    async fn finalized_height(&self) -> Option<Height> {
         let request = Request::probe("eth_getBlockByNumber", json!(["finalized", false]));
-        // Not every client has the tag; then there is one height less.
-        if let Some(place) = self.best(&request)
-            && let Ok(reply) = self.ask(place, &request).await
-            && let Some(link) = wire::block_link(&reply.value)
-        {
-            heights.insert(link.block.height);
-        }
-        heights
+        let place = self.best(&request)?;
+        let reply = self.ask(place, &request).await.ok()?;
+        wire::block_link(&reply.value).map(|link| link.block.height)
     }
 
     /// Compares the hashes at `height`. A disagreement that lasts has consequences.
-    async fn check_height(&self, height: Height, who: &[usize]) {
+    async fn check_height(&self, height: Height, who: &[usize]) -> Found {
         let ballots = self.ballots(height, who).await;
         let outcome = tally(&ballots, self.common.lock().followed_at(height));
         let lasting = match outcome {
@@ -125,19 +148,19 @@ impl Inner {
                 (ballots, outcome)
             }
         };
-        self.conclude_votes(height, &lasting.0, &lasting.1);
+        self.conclude_votes(height, &lasting.0, &lasting.1)
     }
 
-    fn conclude_votes(&self, height: Height, ballots: &[Ballot], outcome: &Outcome) {
+    /// Accuses those who are wrong at `height`.
+    fn conclude_votes(&self, height: Height, ballots: &[Ballot], outcome: &Outcome) -> Found {
         let hash_of = |place: usize| {
             ballots.iter().find(|ballot| ballot.endpoint == place).map(|ballot| ballot.hash)
         };
-        let good: Vec<usize> = match outcome {
+        let everyone = || ballots.iter().map(|ballot| ballot.endpoint).collect();
+        match outcome {
             // Nobody to compare with: an endpoint that is the only one need not stay locked up.
-            Outcome::Alone if self.endpoints_that_answer() > 1 => Vec::new(),
-            Outcome::Alone | Outcome::Agreed => {
-                ballots.iter().map(|ballot| ballot.endpoint).collect()
-            }
+            Outcome::Alone if self.endpoints_that_answer() > 1 => Found::default(),
+            Outcome::Alone | Outcome::Agreed => Found { good: everyone(), bad: Vec::new() },
             Outcome::Minority { right, wrong } => {
                 let count = ballots.len() - wrong.len();
                 for &place in wrong {
@@ -149,7 +172,8 @@ impl Inner {
                     self.accuse(place, Trouble::new(TroubleKind::Fork, detail));
                 }
                 let is_right = |ballot: &&Ballot| ballot.hash == *right;
-                ballots.iter().filter(is_right).map(|ballot| ballot.endpoint).collect()
+                let good = ballots.iter().filter(is_right).map(|ballot| ballot.endpoint).collect();
+                Found { good, bad: wrong.clone() }
             }
             Outcome::Tie { preferred, against } => {
                 let given: BTreeSet<B256> = ballots.iter().map(|ballot| ballot.hash).collect();
@@ -178,12 +202,8 @@ impl Inner {
                         Some(Trouble::new(TroubleKind::Disagreement, detail));
                     self.changed.notify_one();
                 }
-                Vec::new()
+                Found { good: Vec::new(), bad: everyone() }
             }
-        };
-        for place in good {
-            self.endpoints[place].state().doubt = None;
-            self.endpoints[place].passed(Passed::Hashes);
         }
     }
 

@@ -26,11 +26,13 @@ pub(crate) struct Received {
 pub(crate) struct Broken {
     pub(crate) class: ErrorClass,
     pub(crate) message: String,
+    /// There was too much of it: a smaller question helps.
+    pub(crate) too_large: bool,
 }
 
 impl Broken {
     pub(crate) fn new(class: ErrorClass, message: impl Into<String>) -> Broken {
-        Broken { class, message: message.into() }
+        Broken { class, message: message.into(), too_large: false }
     }
 }
 
@@ -109,8 +111,10 @@ fn build(limits: Limits) -> Result<Client, String> {
 
 /// Reads a body up to `limit` bytes, counted after decompression.
 async fn read(mut response: Response, limit: u64) -> Result<Vec<u8>, Broken> {
-    let too_large =
-        || Broken::new(ErrorClass::Json, format!("the answer is larger than {limit} bytes"));
+    let too_large = || Broken {
+        too_large: true,
+        ..Broken::new(ErrorClass::Json, format!("the answer is larger than {limit} bytes"))
+    };
     let announced = response.content_length().unwrap_or_default();
     if announced > limit {
         return Err(too_large());
@@ -132,25 +136,41 @@ fn broken(error: reqwest::Error) -> Broken {
         ErrorClass::Tls
     } else if error.is_timeout() {
         ErrorClass::Timeout
-    } else if error.is_decode() {
+    } else if is_garbled(&error) {
         ErrorClass::Json
     } else {
         ErrorClass::Connect
     };
-    Broken { class, message: chain(&error) }
+    Broken::new(class, chain(&error))
 }
 
 /// Whether a failure comes from TLS.
 pub(crate) fn has_tls(error: &(dyn Error + 'static)) -> bool {
+    any_cause(error, &|cause| cause.is::<rustls::Error>())
+}
+
+/// Whether a body came, and could not be decompressed. A body that ends too early is a broken
+/// connection.
+fn is_garbled(error: &reqwest::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput};
+    let garbled = |cause: &(dyn Error + 'static)| {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        matches!(kind, Some(InvalidData | InvalidInput))
+    };
+    error.is_decode() && any_cause(error, &garbled)
+}
+
+/// Whether an error, or what caused it, is of a kind.
+fn any_cause(error: &(dyn Error + 'static), is: &dyn Fn(&(dyn Error + 'static)) -> bool) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<rustls::Error>() {
+        if is(error) {
             return true;
         }
         // An I/O error hides the error inside it from `source`.
         if let Some(inner) =
             error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref)
-            && has_tls(inner)
+            && any_cause(inner, is)
         {
             return true;
         }

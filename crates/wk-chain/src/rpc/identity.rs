@@ -67,8 +67,7 @@ impl Inner {
         let deadline = Instant::now() + MAJORITY.min(self.options.timeout.0);
         let mut own_miss = None;
         loop {
-            let known = (0..self.endpoints.len()).filter(|&other| !unknown(other)).count();
-            if !unknown(place) && known * 2 > self.endpoints.len() {
+            if !unknown(place) && self.most_agree() {
                 return Ok(());
             }
             let answer = tokio::select! {
@@ -95,6 +94,16 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// Whether more than half of all endpoints give the same chain id: those who did not answer
+    /// yet cannot change it.
+    fn most_agree(&self) -> bool {
+        let given: Vec<_> =
+            self.endpoints.iter().map(|endpoint| endpoint.state().chain_id).collect();
+        let expected = decide(None, &given).expected;
+        let agree = given.iter().filter(|id| id.is_some() && **id == expected).count();
+        agree * 2 > given.len()
     }
 
     /// Asks the endpoint which chain it serves, and draws the conclusions.

@@ -97,11 +97,8 @@ impl Inner {
     /// endpoint's length is remembered.
     fn shrink(&self, attempt: &Attempt, from: u64, to: u64) -> Option<u64> {
         let may_be_size = match attempt.class {
-            ErrorClass::RpcLimit | ErrorClass::HttpClient => {
-                matches!(attempt.remedy, Remedy::Smaller { .. })
-            }
-            ErrorClass::Timeout | ErrorClass::Json => true,
-            _ => false,
+            ErrorClass::Timeout => true,
+            _ => matches!(attempt.remedy, Remedy::Smaller { .. }),
         };
         if !may_be_size {
             return None;

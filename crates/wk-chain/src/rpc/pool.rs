@@ -133,6 +133,7 @@ impl Pool {
         let ws_options = WsOptions {
             connect_timeout: options.connect_timeout.0,
             ping: options.ws_ping.0,
+            answer: options.timeout.0,
             max_message_bytes: usize::try_from(options.max_body_bytes).unwrap_or(usize::MAX),
         };
         let wishes = Wishes {

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
@@ -57,6 +58,8 @@ pub(crate) struct Wishes {
 pub(crate) struct WsOptions {
     pub(crate) connect_timeout: Duration,
     pub(crate) ping: Duration,
+    /// Our own questions must be answered within this time.
+    pub(crate) answer: Duration,
     pub(crate) max_message_bytes: usize,
 }
 
@@ -117,7 +120,8 @@ impl WsLink {
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let commands = Arc::clone(&self.waiting).try_lock_owned().ok()?;
         let condition = Arc::clone(&self.condition);
-        let driver = Driver { address, options, wishes, listener, condition, stop };
+        let driver =
+            Driver { address, options, wishes, listener, condition, stop, was_open: false };
         Some(driver.run(commands))
     }
 
@@ -149,6 +153,8 @@ struct Driver {
     listener: Arc<dyn Listener>,
     condition: Arc<WsCondition>,
     stop: StopToken,
+    /// The last connection could be opened.
+    was_open: bool,
 }
 
 impl Driver {
@@ -162,6 +168,8 @@ impl Driver {
             self.condition.subscribed.store(false, Ordering::Relaxed);
             let Some(reason) = end else { break };
             self.listener.closed(&reason);
+            // What broke the connection says nothing about requests that come now.
+            let reason = if self.was_open { cut_off(&reason) } else { reason };
             debug!(class = %reason.class, "the WebSocket broke; opening it again");
             if started.elapsed() > HELD {
                 backoff.reset();
@@ -178,6 +186,7 @@ impl Driver {
 
     /// One connection, from its opening to its end. None when nobody needs it any more.
     async fn connection(&mut self, commands: &mut mpsc::Receiver<Command>) -> Option<Broken> {
+        self.was_open = false;
         let target = match self.address.target() {
             Ok(target) => target,
             Err(message) => return Some(Broken::new(ErrorClass::Connect, message)),
@@ -197,6 +206,7 @@ impl Driver {
                 return Some(Broken::new(ErrorClass::Timeout, message));
             }
         };
+        self.was_open = true;
         self.condition.connected.store(true, Ordering::Relaxed);
         self.listener.opened();
         let mut session = Session::new(socket, &target.redactor, self);
@@ -228,8 +238,13 @@ async fn fail_until(
     }
 }
 
+/// The end of an open connection as those see it who wait for answers.
+fn cut_off(reason: &Broken) -> Broken {
+    Broken::new(ErrorClass::Connect, format!("the WebSocket broke: {}", reason.message))
+}
+
 fn copy(reason: &Broken) -> Broken {
-    Broken { class: reason.class, message: reason.message.clone() }
+    Broken::new(reason.class, reason.message.clone())
 }
 
 async fn connect(target: &Target, options: WsOptions) -> Result<Socket, Broken> {
@@ -273,6 +288,7 @@ fn broken(error: WsError) -> Broken {
         }
         error if has_tls(error) => ErrorClass::Tls,
         WsError::Tls(_) => ErrorClass::Tls,
+        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => ErrorClass::Connect,
         WsError::Capacity(_)
         | WsError::Protocol(_)
         | WsError::Utf8(_)
@@ -284,7 +300,8 @@ fn broken(error: WsError) -> Broken {
         | WsError::WriteBufferFull(_)
         | WsError::Url(_) => ErrorClass::Connect,
     };
-    Broken { class, message: chain(&error) }
+    let too_large = matches!(error, WsError::Capacity(_));
+    Broken { too_large, ..Broken::new(class, chain(&error)) }
 }
 
 /// Who waits for an answer.
@@ -320,6 +337,8 @@ struct Session<'a> {
     last_heard: Instant,
     next_ping: Instant,
     watch: Option<Watch>,
+    /// Our first questions must be answered by then; none when they are.
+    settled_by: Option<Instant>,
     /// The endpoint behind this connection serves the right chain.
     listening: bool,
     heads_asked: bool,
@@ -329,7 +348,8 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(socket: Socket, redactor: &'a Redactor, driver: &'a mut Driver) -> Session<'a> {
         let now = Instant::now();
-        let next_ping = now + driver.options.ping;
+        let WsOptions { ping, answer, .. } = driver.options;
+        let next_ping = now + ping;
         Session {
             socket,
             redactor,
@@ -339,6 +359,7 @@ impl<'a> Session<'a> {
             last_heard: now,
             next_ping,
             watch: None,
+            settled_by: Some(now + answer),
             listening: false,
             heads_asked: false,
             pending_asked: false,
@@ -388,7 +409,7 @@ impl<'a> Session<'a> {
     }
 
     fn deadline(&self) -> Instant {
-        let mut deadline = self.next_ping;
+        let mut deadline = self.settled_by.map_or(self.next_ping, |by| by.min(self.next_ping));
         if let Some(watch) = &self.watch {
             let next = watch
                 .answer_by
@@ -415,6 +436,9 @@ impl<'a> Session<'a> {
                 |_, waiting| !matches!(waiting, Waiting::Caller(reply) if reply.is_closed()),
             );
             return self.write(Message::Ping(Vec::new().into())).await;
+        }
+        if self.settled_by.is_some_and(|by| now >= by) {
+            return Err(Broken::new(ErrorClass::Timeout, "it is open, and does not answer"));
         }
         let Some(watch) = &mut self.watch else { return Ok(()) };
         if watch.answer_by.is_some_and(|by| now >= by) {
@@ -488,8 +512,12 @@ impl<'a> Session<'a> {
                 let id = answered.ok().and_then(|id| quantity(&id)).map(ChainId);
                 self.listening = id.is_none_or(|id| self.driver.listener.chain_id(id));
                 self.subscribe().await?;
+                if !self.heads_asked {
+                    self.settled_by = None;
+                }
             }
             Waiting::Heads => {
+                self.settled_by = None;
                 // Who has no subscriptions is still good for requests; heads come by polling.
                 if answered.is_ok() {
                     self.driver.condition.subscribed.store(true, Ordering::Relaxed);
@@ -564,7 +592,7 @@ impl<'a> Session<'a> {
     fn fail_pending(&mut self, end: Option<&Broken>) {
         for (_, waiting) in self.waiting.drain() {
             if let (Waiting::Caller(reply), Some(reason)) = (waiting, end) {
-                drop(reply.send(Err(copy(reason))));
+                drop(reply.send(Err(cut_off(reason))));
             }
         }
     }

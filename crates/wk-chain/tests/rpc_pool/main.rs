@@ -1,0 +1,10 @@
+//! The RPC pool against scripted endpoints on loopback, over real HTTP and WebSocket.
+
+mod batches;
+mod choice;
+mod honesty;
+mod limits;
+mod secrets;
+mod server;
+mod subscriptions;
+mod transport;
