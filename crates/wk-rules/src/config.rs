@@ -50,7 +50,11 @@ pub struct RuleConfig {
     #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     pub function: OneOrMany<String>,
     /// Condition in CEL, such as `amount > ether("1000") && !(to in lists.treasury)`. Default:
-    /// always true.
+    /// always true; for `evm.state`: a value changed.
+    ///
+    /// An `evm.state` rule whose condition does not mention `previous` fires when the condition
+    /// becomes true, and again only after it was false; one that does fires at each read where it
+    /// is true.
     #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
     /// Counts what matched over time or blocks, and fires on the count instead of on each match.
@@ -105,7 +109,7 @@ pub struct RuleConfig {
     /// What kind of thing it is, for grouping and routes. Default: the rule's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// One line for people. `${…}` holds CEL: `${format_units(amount, 18)} tokens to ${to}`.
+    /// One line for people. `${…}` holds CEL: `${formatUnits(amount, 18)} tokens to ${to}`.
     /// `$${` is a plain `${`. Default: the rule's id and what happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
@@ -196,7 +200,7 @@ impl fmt::Display for Trigger {
 /// Counts matches per key over time or blocks.
 ///
 /// The rule fires when `when` becomes true with a match, and again only after it was false at a
-/// match in between.
+/// match in between, or after the window had run empty.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WindowConfig {
@@ -211,9 +215,9 @@ pub struct WindowConfig {
     /// of (anything), such as `amount`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// When to fire, in CEL over `count`, `rate` (matches per minute, or per block for a window in
-    /// blocks, rounded down), with `value` also `sum`, `min`, `max` and `distinct`, and all variables
-    /// of the trigger, such as `count > 5` or `sum >= ether("10000")`.
+    /// When to fire, in CEL over `count`, `rate` (matches per second, or per block for a window in
+    /// blocks), with `value` also `sum`, `min`, `max` and `distinct`, and all variables of the
+    /// trigger, such as `count > 5` or `sum >= ether("10000")`.
     pub when: String,
     /// How many keys may be remembered at once; further keys are an evaluation error until old ones
     /// have left the window. Default 100000.

@@ -133,6 +133,11 @@ pub enum ReadListError {
 const FILE_LIMIT: u64 = 32 << 20;
 
 impl ListConfig {
+    /// True when it can be written as a plain list.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.file.is_none() && self.kind.is_none()
+    }
+
     /// All items as text: those of the config, then those of the file, which lies relative to
     /// `base`. This is the only part of a list that touches the disk.
     pub fn read(&self, base: &Path) -> Result<Vec<String>, ReadListError> {
