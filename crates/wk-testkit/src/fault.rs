@@ -191,7 +191,7 @@ impl Fault {
             Fault::BatchMissing,
             Fault::MalformedJson,
             Fault::SlowBody { per_second: 1_000 },
-            Fault::OversizedBody { bytes: 64 << 20 },
+            Fault::OversizedBody { bytes: 80 << 20 },
             Fault::Hang,
             Fault::ConnectionReset,
             Fault::DuplicateNotifications,

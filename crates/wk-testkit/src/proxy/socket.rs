@@ -15,7 +15,7 @@ use crate::fault::{Fault, NEW_HEADS};
 
 /// Largest notification or answer of [`Fault::OversizedBody`] over a WebSocket: it is built in
 /// memory here.
-const LARGEST: usize = 64 << 20;
+const LARGEST: usize = 96 << 20;
 
 /// Passes messages on between a client and the node, until either ends.
 pub(super) async fn serve(stream: TcpStream, shared: &Arc<Shared>) {
