@@ -69,6 +69,8 @@ CREATE TABLE findings (
 ) STRICT;
 CREATE INDEX findings_of_block ON findings (chain, block_hash) WHERE block_hash IS NOT NULL;
 CREATE INDEX findings_held ON findings (chain, height) WHERE status = 'held';
+-- The first lists, in the order of rows; the second counts.
+CREATE INDEX findings_by_status ON findings (status);
 CREATE INDEX findings_by_standing ON findings (status, severity);
 CREATE INDEX findings_by_source ON findings (source_name, seq);
 CREATE INDEX findings_by_asset ON findings (asset, seq);

@@ -1,6 +1,6 @@
 //! What is to be told to whom: rows that a reconciler delivers, and may deliver twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -271,18 +271,38 @@ impl Store {
     /// How the deliveries stand, for each receiver that has any due or dead.
     pub async fn outbox_counts(&self) -> Result<Vec<OutboxCount>, StoreError> {
         self.read(|connection| {
-            let sql = "SELECT receiver, sum(state = 'due') AS due, sum(state = 'dead') AS dead,
-                              min(CASE state WHEN 'due' THEN created_at END) AS oldest
-                       FROM outbox WHERE state IN ('due', 'dead')
-                       GROUP BY receiver ORDER BY receiver";
-            rows(connection, sql, [], |row| {
-                Ok(OutboxCount {
-                    receiver: row.get("receiver")?,
-                    due: row.get::<_, Db<u64>>("due")?.0,
-                    dead: row.get::<_, Db<u64>>("dead")?.0,
-                    oldest_due: row.get::<_, Option<Db<Timestamp>>>("oldest")?.map(|time| time.0),
-                })
-            })
+            let mut counts: BTreeMap<String, OutboxCount> = BTreeMap::new();
+            for state in [OutboxState::Due, OutboxState::Dead] {
+                // Counted from an index that holds these rows only.
+                let sql = format!(
+                    "SELECT receiver, count(*), min(id) FROM outbox WHERE state = '{}'
+                     GROUP BY receiver",
+                    state.name()
+                );
+                let found = rows(connection, &sql, [], |row| {
+                    Ok((
+                        row.get::<_, String>(0)?,
+                        row.get::<_, Db<u64>>(1)?.0,
+                        row.get::<_, i64>(2)?,
+                    ))
+                })?;
+                for (receiver, number, oldest) in found {
+                    let count = counts.entry(receiver.clone()).or_insert(OutboxCount {
+                        receiver,
+                        due: 0,
+                        dead: 0,
+                        oldest_due: None,
+                    });
+                    if state == OutboxState::Dead {
+                        count.dead = number;
+                    } else {
+                        count.due = number;
+                        let sql = "SELECT created_at FROM outbox WHERE id = ?";
+                        count.oldest_due = first(connection, sql, [oldest], read_time)?;
+                    }
+                }
+            }
+            Ok(counts.into_values().collect())
         })
         .await
     }

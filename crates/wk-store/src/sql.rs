@@ -222,11 +222,17 @@ impl Filter {
     ) -> Result<(), StoreError> {
         let values: Vec<Value> =
             values.into_iter().map(|value| owned(&value)).collect::<Result<_, _>>()?;
-        if !values.is_empty() {
-            let marks = vec!["?"; values.len()].join(", ");
-            self.conditions.push(format!("{column} IN ({marks})"));
-            self.params.extend(values);
+        match values.len() {
+            0 => {}
+            1 => self.conditions.push(format!("{column} = ?")),
+            count => {
+                // The plus keeps it off the index: that would give several runs, to be sorted
+                // whole for each page.
+                let marks = vec!["?"; count].join(", ");
+                self.conditions.push(format!("+{column} IN ({marks})"));
+            }
         }
+        self.params.extend(values);
         Ok(())
     }
 

@@ -84,7 +84,8 @@ async fn deliver(store: &Store, received: &mut std::fs::File) -> usize {
     };
     let rows = store.claim(claim).await.unwrap();
     for row in &rows {
-        writeln!(received, "{}", row.idempotency_key).unwrap();
+        // In one piece: a kill must not leave half a line.
+        received.write_all(format!("{}\n", row.idempotency_key).as_bytes()).unwrap();
         store.settle(row.id, Delivery::Delivered, NOW).await.unwrap();
     }
     rows.len()

@@ -11,4 +11,5 @@ mod kill;
 mod outbox;
 mod speed;
 mod support;
+mod upgrade;
 mod upkeep;
