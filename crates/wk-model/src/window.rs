@@ -16,8 +16,8 @@ pub struct WindowKey {
     pub key: String,
 }
 
-/// One thing that a rule remembers. Named by its window, its block and its ordinal: writing it
-/// twice is writing it once, and reverting the block removes it.
+/// One thing that a rule remembers. Named by its window, its block, its kind and its ordinal:
+/// writing it twice is writing it once, and reverting the block removes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowEntry {
     /// Whose memory.
@@ -26,7 +26,7 @@ pub struct WindowEntry {
     pub block: BlockRef,
     /// That block's time.
     pub time: BlockTime,
-    /// Place among the entries of one window in one block.
+    /// Place among the entries of one window and kind in one block.
     pub ordinal: u64,
     /// What it stands for.
     pub kind: EntryKind,

@@ -123,7 +123,7 @@ CREATE TABLE window_entries (
     time       INTEGER NOT NULL,
     kind       TEXT    NOT NULL CHECK (kind IN ('match', 'state', 'start')),
     value      TEXT    NOT NULL,
-    PRIMARY KEY (rule, chain, key, block_hash, ordinal)
+    PRIMARY KEY (rule, chain, key, block_hash, kind, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX window_entries_of_block ON window_entries (chain, block_hash);
 CREATE INDEX window_entries_by_age ON window_entries (rule, chain, time);

@@ -13,7 +13,7 @@ impl Store {
         let stored = self
             .read(|connection| {
                 let sql = "SELECT * FROM window_entries
-                           ORDER BY chain, height, rule, key, block_hash, ordinal";
+                           ORDER BY chain, height, rule, key, block_hash, kind, ordinal";
                 rows(connection, sql, [], read_entry)
             })
             .await?;
@@ -73,8 +73,8 @@ pub(crate) fn remember(connection: &Connection, entries: &[WindowEntry]) -> Resu
         let sql = "INSERT INTO window_entries
                        (rule, chain, key, height, block_hash, ordinal, time, kind, value)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-                   ON CONFLICT (rule, chain, key, block_hash, ordinal) DO UPDATE SET
-                       height = ?4, time = ?7, kind = ?8, value = ?9";
+                   ON CONFLICT (rule, chain, key, block_hash, kind, ordinal) DO UPDATE SET
+                       height = ?4, time = ?7, value = ?9";
         let params = params![
             window.rule,
             Db(window.chain.clone()),

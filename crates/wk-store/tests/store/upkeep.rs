@@ -97,7 +97,8 @@ async fn rules_remember_what_they_need_and_no_more() {
             commit.entries.push(entry("sum", link, 0, EntryKind::Match));
             commit.entries.push(entry("state", link, 0, EntryKind::State));
         }
-        commit.entries.push(entry("sum", &links[0], 1, EntryKind::Start));
+        // The same place, and another kind: another entry.
+        commit.entries.push(entry("sum", &links[0], 0, EntryKind::Start));
         commit.entries.push(entry("gone", &links[0], 0, EntryKind::Match));
         // Said twice, kept once.
         commit.entries.push(entry("sum", &links[4], 0, EntryKind::Match));
