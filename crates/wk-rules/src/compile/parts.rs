@@ -326,13 +326,19 @@ fn with_value_hint(text: &str, mut error: CompileError, has_value: bool) -> Comp
     error
 }
 
-/// A hint as a full sentence.
+/// A hint as full sentences: a question, and what follows it.
 fn sentence(hint: &str) -> String {
-    let mut chars = hint.chars();
-    let Some(first) = chars.next() else { return String::new() };
-    let mut sentence: String = first.to_uppercase().chain(chars).collect();
-    if !sentence.ends_with(['.', '?', '!']) {
+    if let Some((question, rest)) = hint.split_once("? ") {
+        return format!("{}? {}", capital(question), sentence(rest));
+    }
+    let mut sentence = capital(hint);
+    if !sentence.is_empty() && !sentence.ends_with(['.', '?', '!']) {
         sentence.push(if sentence.starts_with("Did you mean") { '?' } else { '.' });
     }
     sentence
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
