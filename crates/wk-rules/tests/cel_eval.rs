@@ -367,7 +367,10 @@ fn lists_maps_and_fields() {
         ("balance(to)", "134"),
         ("balance(\"0x8617e340b3d01fa5f11f306f4090fd50e238070d\") > 100", "true"),
         ("balance(tx.to)", "error: `tx.to` is null here; guard it with `tx.to != null &&`"),
+        ("balance(body.status)", "error: address is needed, this is string"),
         ("broken(missing)", "error: the node did not answer"),
+        ("broken(body.count)", "error: the node did not answer"),
+        ("broken(body.status)", "error: int or null is needed, this is string"),
     ]);
 }
 
@@ -459,6 +462,9 @@ fn numbers_and_conversions() {
         ("[1.5, 2.5].sum()", "4.0"),
         ("[price].filter(x, x > 9.0).sum()", "0.0"),
         ("amounts.filter(x, x > 9).sum()", "0"),
+        ("[previous].sum()", "7"),
+        ("[missing].sum()", "error: `+` does not work on int and null"),
+        ("max([missing])", "error: a number or time is needed, this is null"),
         ("int(\"42\")", "42"),
         ("int(\"-42\")", "-42"),
         ("int(\"0xff\")", "255"),
@@ -560,6 +566,10 @@ fn times() {
         ("duration(\"1m\") + duration(\"1s\") - duration(\"2s\")", "59s"),
         ("age * pow(10, 30)", "error: `*` overflows"),
         ("timestamp(0) + age - age - age", "error: `-` overflows"),
+        ("timestamp(253402300799)", "9999-12-31T23:59:59.000Z"),
+        ("timestamp(253402300799 + amounts[0])", "error: `timestamp` overflows"),
+        ("timestamp(253402300799) + age", "error: `+` overflows"),
+        ("timestamp(253402300799).getFullYear(\"+08:00\")", "10000"),
         ("now.getFullYear()", "2026"),
         ("now.getMonth()", "10"),
         ("now.getDate()", "22"),

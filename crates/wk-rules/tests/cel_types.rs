@@ -124,6 +124,22 @@ fn a_wished_type_reads_literals_and_refuses_others() {
     });
     check("[]", Type::list(Type::Address), Some("[]"));
     check("body.count", Type::Int, Some("3"));
+
+    // What only evaluation can tell.
+    let fault = |text: &str, ty: Type| {
+        let program = Program::compile_as(text, &world.env, &ty).unwrap();
+        assert_eq!(program.output(), &ty);
+        program.eval(&world).unwrap_err().to_string()
+    };
+    assert_eq!(fault("body.status", Type::Int), "int is needed, this is string");
+    assert_eq!(
+        fault("missing", Type::Int),
+        "`missing` is null here; guard it with `missing != null &&`"
+    );
+    assert_eq!(
+        fault("body.items", Type::list(Type::String)),
+        "list<string> is needed, this is list"
+    );
 }
 
 #[test]

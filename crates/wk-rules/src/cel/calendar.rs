@@ -2,6 +2,9 @@
 
 use wk_model::Timestamp;
 
+/// The end of the year 9999, beyond which RFC 3339 cannot write a time.
+pub(super) const LATEST: Timestamp = Timestamp(253_402_300_799_999);
+
 /// A point in time as a calendar and a clock on the wall show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Civil {
@@ -23,9 +26,8 @@ pub(super) struct Civil {
 /// The point in time, seen `minutes_east` of UTC.
 pub(super) fn civil(timestamp: Timestamp, minutes_east: i64) -> Civil {
     const DAY: i64 = 86_400_000;
-    // The last representable times are 292 million years away: close enough to the end.
-    let millis = i64::try_from(timestamp.0).unwrap_or(i64::MAX - DAY).min(i64::MAX - 2 * DAY)
-        + minutes_east * 60_000;
+    let millis = i64::try_from(timestamp.min(LATEST).0).expect("until 9999 there are 48 bits");
+    let millis = millis + minutes_east * 60_000;
     let (days, millis) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
     let (year, month, day) = civil_from_days(days);
     Civil {

@@ -4,7 +4,7 @@ use super::ast::{Operator, Span};
 use super::functions::weight;
 use super::node::{Macro, MacroKind, Node, NodeKind};
 use super::operate::{arithmetic, negate};
-use super::{EvalError, Fault, Key, Scope, Unavailable, Value};
+use super::{EvalError, Fault, Key, Scope, Type, Unavailable, Value};
 
 /// The value of `node`, in at most `budget` steps.
 pub(super) fn eval(
@@ -14,6 +14,19 @@ pub(super) fn eval(
     budget: u64,
 ) -> Result<Value, EvalError> {
     Machine { text, scope, locals: Vec::new(), budget, left: budget }.eval(node)
+}
+
+/// Like `eval`; a value that is not of type `wanted` is an error.
+pub(super) fn eval_as(
+    node: &Node,
+    wanted: &Type,
+    text: &str,
+    scope: &dyn Scope,
+    budget: u64,
+) -> Result<Value, EvalError> {
+    let mut machine = Machine { text, scope, locals: Vec::new(), budget, left: budget };
+    let value = machine.eval(node)?;
+    machine.of_type(value, wanted, node)
 }
 
 /// A scope that has nothing: what is folded at load needs nothing.
@@ -151,19 +164,25 @@ impl Machine<'_> {
                     value => Ok(value),
                 }
             }
-            NodeKind::Host { number, arguments, nullable } => {
-                let values = arguments
-                    .iter()
-                    .zip(nullable)
-                    .map(
-                        |(node, nullable)| {
-                            if *nullable { self.eval(node) } else { self.some(node) }
-                        },
-                    )
-                    .collect::<Result<Vec<_>, _>>()?;
+            NodeKind::Host { number, arguments, params } => {
+                let mut values = Vec::with_capacity(arguments.len());
+                for (argument, param) in arguments.iter().zip(params) {
+                    let value = self.eval(argument)?;
+                    values.push(self.of_type(value, param, argument)?);
+                }
                 self.scope.call(*number, &values).map_err(|why| unavailable(node, why))
             }
             NodeKind::Macro(parts) => self.walk(parts),
+        }
+    }
+
+    /// `node`'s value, when it is one of type `wanted`.
+    fn of_type(&mut self, value: Value, wanted: &Type, node: &Node) -> Outcome {
+        self.read(&value, node.span)?;
+        match value {
+            value if value.is_a(wanted) => Ok(value),
+            Value::Null => Err(self.null(node)),
+            other => Err(wrong_type(node.span, &wanted.to_string(), &other)),
         }
     }
 

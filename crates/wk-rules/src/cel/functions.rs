@@ -9,7 +9,7 @@ use alloy_primitives::{Address, Bytes, keccak256 as keccak};
 use wk_model::Timestamp;
 
 use super::ast::Operator;
-use super::calendar::{Civil, civil, zone};
+use super::calendar::{Civil, LATEST, civil, zone};
 use super::literal::{self, Malformed};
 use super::operate::{arithmetic, fits, text};
 use super::{Fault, Int, Millis, Value};
@@ -130,6 +130,9 @@ fn extreme(arguments: &[Value], wanted: Ordering, name: &str) -> Outcome {
         [one] if one.as_list().is_some() => as_list(one)?,
         several => several,
     };
+    if let Some(null) = items.iter().find(|item| item.is_null()) {
+        return Err(unfit("a number or time", null));
+    }
     let (first, rest) =
         items.split_first().ok_or_else(|| refused(format!("{name} of an empty list")))?;
     let mut best = first;
@@ -148,9 +151,10 @@ fn extreme(arguments: &[Value], wanted: Ordering, name: &str) -> Outcome {
 }
 
 pub(super) fn sum(arguments: &[Value]) -> Outcome {
-    let mut items = as_list(&arguments[0])?.iter();
-    let Some(first) = items.next() else { return Ok(Value::Int(Int::ZERO)) };
-    items.try_fold(first.clone(), |total, item| arithmetic(Operator::Add, &total, item))
+    let zero = Value::Int(Int::ZERO);
+    as_list(&arguments[0])?
+        .iter()
+        .try_fold(zero, |total, item| arithmetic(Operator::Add, &total, item))
 }
 
 pub(super) fn pow(arguments: &[Value]) -> Outcome {
@@ -305,7 +309,9 @@ pub(super) fn timestamp(arguments: &[Value]) -> Outcome {
         Value::Int(seconds) => seconds
             .to_u64()
             .and_then(|seconds| seconds.checked_mul(1_000))
-            .map(|ms| Value::Timestamp(Timestamp(ms)))
+            .map(Timestamp)
+            .filter(|timestamp| *timestamp <= LATEST)
+            .map(Value::Timestamp)
             .ok_or(Fault::Overflow { operator: "timestamp" }),
         other => Err(unfit("text or seconds", other)),
     }

@@ -4,7 +4,7 @@
 use alloy_primitives::{Address, Bytes};
 use wk_model::Timestamp;
 
-use super::calendar::{days_from_civil, days_in_month, zone};
+use super::calendar::{LATEST, days_from_civil, days_in_month, zone};
 use super::{Int, Millis};
 
 /// Text does not say what it should.
@@ -271,7 +271,8 @@ fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let offset_minutes = zone(rest)?;
     let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second
         - offset_minutes * 60;
-    u64::try_from(seconds * 1_000 + millis).ok().map(Timestamp)
+    let timestamp = Timestamp(u64::try_from(seconds * 1_000 + millis).ok()?);
+    (timestamp <= LATEST).then_some(timestamp)
 }
 
 /// Long text is cut where an error quotes it.

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::ast::{Operator, Span};
 use super::builtins::Builtin;
-use super::{Key, Value};
+use super::{Key, Type, Value};
 
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -83,11 +83,11 @@ pub(super) enum NodeKind {
     },
     /// `value.orValue(fallback)`
     OrValue(Box<[Node; 2]>),
-    /// A function of the scope; `nullable` tells which arguments may be `null`.
+    /// A function of the scope, with the types that its arguments must have.
     Host {
         number: usize,
         arguments: Box<[Node]>,
-        nullable: Box<[bool]>,
+        params: Box<[Type]>,
     },
     Macro(Box<Macro>),
 }

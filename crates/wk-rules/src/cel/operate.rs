@@ -6,6 +6,7 @@ use alloy_primitives::Bytes;
 use wk_model::Timestamp;
 
 use super::ast::Operator;
+use super::calendar::LATEST;
 use super::{Fault, Int, Millis, Value};
 
 /// Longest string or bytes that a rule can make, in bytes.
@@ -114,7 +115,9 @@ fn scaled(operator: Operator, duration: Millis, factor: Int) -> Result<Value, Fa
 
 fn moved(at: Timestamp, by: i64, operator: Operator) -> Result<Value, Fault> {
     at.0.checked_add_signed(by)
-        .map(|ms| Value::Timestamp(Timestamp(ms)))
+        .map(Timestamp)
+        .filter(|timestamp| *timestamp <= LATEST)
+        .map(Value::Timestamp)
         .ok_or_else(|| overflow(operator))
 }
 

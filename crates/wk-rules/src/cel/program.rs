@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ast::Expr;
 use super::check;
-use super::eval::eval;
+use super::eval::{eval, eval_as};
 use super::node::{Node, NodeKind};
 use super::{CompileError, EvalError, Fault, Type, TypeEnv, Unavailable, Value};
 
@@ -22,6 +22,8 @@ struct Checked {
     text: String,
     root: Node,
     output: Type,
+    /// Set when only evaluation tells whether the result is of the expected type.
+    is_asserted: bool,
     references: Vec<Reference>,
     calls: Vec<usize>,
 }
@@ -56,8 +58,7 @@ pub trait Scope {
         Ok(value)
     }
 
-    /// Answers the function declared as `function`. Arguments have the declared types, but for
-    /// what came in as `dyn`.
+    /// Answers the function declared as `function`; the arguments have the declared types.
     fn call(&self, function: usize, arguments: &[Value]) -> Result<Value, Unavailable> {
         let _ = (function, arguments);
         Err(Unavailable("this function is not offered here".to_owned()))
@@ -78,7 +79,8 @@ impl Program {
     }
 
     /// Like `compile`, for a result of type `expected`: a literal is read as that type, and any
-    /// other type is refused.
+    /// other type is refused. What may be `null` or is `dyn` passes; that it turns out to be of
+    /// another type is an error of the evaluation.
     pub fn compile_as(text: &str, env: &TypeEnv, expected: &Type) -> Result<Program, CompileError> {
         Program::build(text, env, Some(expected))
     }
@@ -91,13 +93,16 @@ impl Program {
     /// Checks an expression that is parsed already; `text` is what it was parsed from.
     fn build(text: &str, env: &TypeEnv, expected: Option<&Type>) -> Result<Program, CompileError> {
         let expr: Expr = super::parse(text)?;
-        let (root, output) = check::check(&expr, text, env, expected)?;
+        let (root, found) = check::check(&expr, text, env, expected)?;
+        let output = expected.cloned().unwrap_or_else(|| found.clone());
+        let is_asserted = output != found;
         let mut used = Used::default();
         used.collect(&root, env);
         Ok(Program(Arc::new(Checked {
             text: text.to_owned(),
             root,
             output,
+            is_asserted,
             references: used.references.into_iter().collect(),
             calls: used.calls.into_iter().collect(),
         })))
@@ -130,17 +135,22 @@ impl Program {
 
     /// Like `eval`, in at most `budget` steps.
     pub fn eval_within(&self, scope: &dyn Scope, budget: u64) -> Result<Value, EvalError> {
-        eval(&self.0.root, &self.0.text, scope, budget)
+        let Checked { text, root, output, .. } = &*self.0;
+        if self.0.is_asserted {
+            eval_as(root, output, text, scope, budget)
+        } else {
+            eval(root, text, scope, budget)
+        }
     }
 
     /// The result of a condition; anything but true or false is an error.
     pub fn holds(&self, scope: &dyn Scope) -> Result<bool, EvalError> {
-        let fault = match self.eval(scope)? {
-            Value::Bool(value) => return Ok(value),
-            Value::Null => Fault::Null { what: self.0.text.clone() },
-            other => Fault::WrongType { wanted: "bool".to_owned(), found: other.kind() },
-        };
-        Err(EvalError { offset: 0, len: self.0.text.len(), fault })
+        let value = self.eval(scope)?;
+        value.as_bool().ok_or_else(|| EvalError {
+            offset: 0,
+            len: self.0.text.len(),
+            fault: Fault::WrongType { wanted: "bool".to_owned(), found: value.kind() },
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256, Bytes, I256, U256};
 use wk_model::{BlockTime, Timestamp};
 
+use super::calendar::LATEST;
 use super::{Int, ObjectType, Type};
 
 /// What an expression works with.
@@ -402,15 +403,16 @@ impl From<Address> for Value {
     }
 }
 
+/// A time beyond the year 9999, which only a liar claims, is taken as its end.
 impl From<Timestamp> for Value {
     fn from(timestamp: Timestamp) -> Value {
-        Value::Timestamp(timestamp)
+        Value::Timestamp(timestamp.min(LATEST))
     }
 }
 
 impl From<BlockTime> for Value {
     fn from(time: BlockTime) -> Value {
-        Value::Timestamp(time.to_timestamp())
+        time.to_timestamp().into()
     }
 }
 

@@ -140,8 +140,8 @@ impl Checker<'_> {
             }
             nodes.push(typed.node);
         }
-        let nullable = params.iter().map(Type::is_optional).collect();
-        self.finish(expr, NodeKind::Host { number, arguments: nodes.into(), nullable }, output)
+        let params = params.to_vec().into();
+        self.finish(expr, NodeKind::Host { number, arguments: nodes.into(), params }, output)
     }
 
     fn builtin(&mut self, expr: &Expr, builtin: &'static Builtin, arguments: &[&Expr]) -> Checked {

@@ -1,6 +1,6 @@
 //! Comparisons, membership and arithmetic.
 
-use super::{Checked, Checker, Typed, comparable, fault, fits, with_article};
+use super::{Checked, Checker, Typed, comparable, fault, join, with_article};
 use crate::cel::ast::{Expr, ExprKind, IntLiteral, Operator};
 use crate::cel::literal;
 use crate::cel::node::NodeKind;
@@ -322,13 +322,7 @@ fn result(operator: Operator, a: &Type, b: &Type) -> Option<Type> {
         (Type::Double, Add | Subtract | Multiply | Divide, Type::Double) => Some(Type::Double),
         (Type::String, Add, Type::String) => Some(Type::String),
         (Type::Bytes, Add, Type::Bytes) => Some(Type::Bytes),
-        (Type::List(_), Add, Type::List(_)) => {
-            if fits(b, a) {
-                Some(a.clone())
-            } else {
-                None
-            }
-        }
+        (Type::List(_), Add, Type::List(_)) => join(a, b),
         (Type::Timestamp, Subtract, Type::Timestamp) => Some(Type::Duration),
         (Type::Timestamp, Add | Subtract, Type::Duration)
         | (Type::Duration, Add, Type::Timestamp) => Some(Type::Timestamp),
