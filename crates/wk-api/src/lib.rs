@@ -1,1 +1,10 @@
-//! The HTTP side: JSON API with OpenAPI, live events, metrics page and status page.
+//! The HTTP side: JSON API with OpenAPI, live events, metrics, health and the status page.
+
+mod auth;
+mod error;
+mod routes;
+mod serve;
+mod wire;
+
+pub use routes::openapi;
+pub use serve::{ApiError, ServeOptions, serve};

@@ -23,7 +23,7 @@ const BODY_KEPT: usize = 64 << 10;
 /// How many headers of an answer a probe keeps, and how many characters of each.
 const HEADERS_KEPT: (usize, usize) = (64, 1_000);
 /// Name of the facts that probes state.
-const FACT: &str = "http_probe";
+pub const PROBE_FACT: &str = "http_probe";
 
 /// Settings of one probe; they come from an `http` rule. Paths of problems are the rule's keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,10 +85,46 @@ pub struct ProbeAnswer {
     pub error: Option<String>,
 }
 
+impl ProbeConfig {
+    /// The faults that its types cannot see.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Secret::Literal(url) = &self.url
+            && let Err(reason) = parse_url(url)
+        {
+            problems.push(
+                Problem::new("url", reason)
+                    .hint("Write it in full, such as https://app.example.org/health."),
+            );
+        }
+        for (name, value) in &self.headers {
+            let fits = match value {
+                Secret::Literal(value) => HeaderValue::from_str(value).is_ok(),
+                Secret::Env(_) | Secret::File(_) => true,
+            };
+            if !fits || HeaderName::from_bytes(name.as_bytes()).is_err() {
+                problems.push(
+                    Problem::new(format!("headers.{name}"), "no header of HTTP")
+                        .hint("Names are letters, digits and `-`; values have no line breaks."),
+                );
+            }
+        }
+        for (path, duration) in [("interval", self.interval), ("timeout", self.timeout)] {
+            if duration.is_zero() {
+                problems.push(
+                    Problem::new(path, "must be longer than zero")
+                        .hint("Leave the key out for its default."),
+                );
+            }
+        }
+        problems
+    }
+}
+
 impl Probe {
     /// The probe that a fact states; none when it states something else.
     pub fn from_fact(fact: &Fact) -> Option<Probe> {
-        (fact.name == FACT).then(|| Probe::deserialize(&fact.value).ok()).flatten()
+        (fact.name == PROBE_FACT).then(|| Probe::deserialize(&fact.value).ok()).flatten()
     }
 }
 
@@ -116,39 +152,11 @@ impl HttpProbe {
         clock: Clock,
         metrics: &Metrics,
     ) -> Result<HttpProbe, Vec<Problem>> {
-        let mut problems = Vec::new();
-        if let Secret::Literal(url) = &config.url
-            && let Err(reason) = parse_url(url)
-        {
-            problems.push(
-                Problem::new("url", reason)
-                    .hint("Write it in full, such as https://app.example.org/health."),
-            );
-        }
-        for (name, value) in &config.headers {
-            let fits = match value {
-                Secret::Literal(value) => HeaderValue::from_str(value).is_ok(),
-                Secret::Env(_) | Secret::File(_) => true,
-            };
-            if !fits || HeaderName::from_bytes(name.as_bytes()).is_err() {
-                problems.push(
-                    Problem::new(format!("headers.{name}"), "no header of HTTP")
-                        .hint("Names are letters, digits and `-`; values have no line breaks."),
-                );
-            }
-        }
-        for (path, duration) in [("interval", config.interval), ("timeout", config.timeout)] {
-            if duration.is_zero() {
-                problems.push(
-                    Problem::new(path, "must be longer than zero")
-                        .hint("Leave the key out for its default."),
-                );
-            }
-        }
-        let client = client().map_err(|error| vec![Problem::new("url", error)])?;
+        let problems = config.problems();
         if !problems.is_empty() {
             return Err(problems);
         }
+        let client = client().map_err(|error| vec![Problem::new("url", error)])?;
         Ok(HttpProbe { config, client, clock, metrics: metrics.clone() })
     }
 
@@ -170,7 +178,7 @@ impl HttpProbe {
             let probe = Probe { rule: rule.clone(), answer };
             let fact = Fact {
                 asset: AssetId::new("site", rule),
-                name: FACT.to_owned(),
+                name: PROBE_FACT.to_owned(),
                 value: serde_json::to_value(probe).expect("texts and numbers are JSON"),
                 at: self.clock.now(),
             };

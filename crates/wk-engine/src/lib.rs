@@ -1,1 +1,27 @@
 //! Wires the parts: from a block to a delivered finding.
+
+mod backtest;
+mod chain;
+mod deliver;
+mod engine;
+mod handle;
+mod history;
+mod housekeeping;
+mod live;
+mod outcome;
+mod pipeline;
+mod proxies;
+mod replay;
+mod side;
+mod signals;
+mod state_reads;
+mod status;
+
+pub use backtest::Backtest;
+pub use engine::{Engine, StartError};
+pub use handle::{ConfigState, Handle};
+pub use history::{History, OpenHistory};
+pub use live::{Live, LiveEvent, Numbered};
+pub use replay::{ReplayError, Replayed, replay};
+pub use signals::SIGNALS;
+pub use status::{ChainState, ChainStatus, Statuses};

@@ -1,0 +1,260 @@
+//! What can be asked for on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use wk_model::{FindingStatus, Severity};
+
+use crate::exit;
+use crate::output::Format;
+
+/// Watches, guards and operates Web3 systems.
+#[derive(Debug, Parser)]
+#[command(name = "watchkeeper", version, about, after_help = exit::HELP, max_term_width = 100)]
+#[command(before_help = "\
+Examples:
+  watchkeeper demo                               see it work, without network or config
+  RPC_URL=https://… watchkeeper run              watch a chain
+  watchkeeper check --config watchkeeper.yaml    find faults in a config")]
+pub(crate) struct Arguments {
+    /// Config file, or a folder of *.yaml files [default: watchkeeper.yaml, if there is one]
+    #[arg(long, short, global = true, value_name = "FILE|DIR", env = "WATCHKEEPER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// How to print data
+    #[arg(long, short, global = true, value_enum, default_value_t)]
+    pub(crate) output: Format,
+    /// Write logs as JSON lines
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch the configured chains; without a config the chain at RPC_URL, a node on loopback, or
+    /// the demo
+    Run(Run),
+    /// Watch a recorded chain: no network, no config
+    Demo(Demo),
+    /// Find faults in a config without running it
+    Check(Check),
+    /// Run the config's `tests:`
+    Test(Test),
+    /// Run rules over past blocks and show when they would have fired
+    Backtest(Backtest),
+    /// Look at past blocks again, and keep what is found
+    Replay(Replay),
+    /// Show which blocks were looked at, and how each was verified
+    Coverage(Coverage),
+    /// List findings, and the messages about them that could not be delivered
+    Findings(Findings),
+    /// Try every endpoint and channel, and say what to fix
+    Doctor(Doctor),
+    /// Print a schema or a reference page
+    Schema(Schema),
+    /// Make, list and revoke API tokens
+    Token(Token),
+    /// Print completions for a shell
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Watch the chain behind this JSON-RPC endpoint when there is no config
+    #[arg(long, value_name = "URL", env = "RPC_URL", hide_env_values = true)]
+    pub(crate) rpc_url: Option<String>,
+    /// Address to serve on, instead of the config's
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+    /// Folder for the data, instead of the config's
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Address to serve on
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7070")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Print the demo's config and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Run only tests whose name contains this
+    pub(crate) filter: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backtest {
+    /// First block
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) from: u64,
+    /// Last block [default: the newest]
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) to: Option<u64>,
+    /// Only this rule; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub(crate) rule: Vec<String>,
+    /// The chain, when there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) chain: Option<String>,
+    /// Show every finding instead of a summary per rule
+    #[arg(long)]
+    pub(crate) findings: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// First block
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) from: u64,
+    /// Last block
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) to: u64,
+    /// The chain, when there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) chain: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Coverage {
+    /// The chain, when there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) chain: Option<String>,
+    /// Show every range instead of a summary per chain
+    #[arg(long)]
+    pub(crate) ranges: bool,
+    /// Folder of the data, instead of the config's
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Findings {
+    /// Folder of the data, instead of the config's
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) action: Option<FindingsAction>,
+    /// Only these states
+    #[arg(long, value_name = "STATUS", value_parser = parse::<FindingStatus>)]
+    pub(crate) status: Vec<FindingStatus>,
+    /// Only these severities (P0 to P3)
+    #[arg(long, value_name = "SEVERITY", value_parser = parse::<Severity>)]
+    pub(crate) severity: Vec<Severity>,
+    /// Only this rule, detector or trouble
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Only this chain
+    #[arg(long, value_name = "NAME")]
+    pub(crate) chain: Option<String>,
+    /// At most this many, newest first
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FindingsAction {
+    /// Show one finding with its evidence
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// List messages that were given up
+    Dead,
+    /// Try messages that were given up again
+    Resend {
+        /// Id of the message; all when left out
+        id: Option<i64>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Also send a test message to every channel
+    #[arg(long)]
+    pub(crate) send: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    #[arg(value_enum)]
+    pub(crate) what: SchemaOf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// JSON schema of the config, for editors
+    Config,
+    /// OpenAPI description of the HTTP API
+    Openapi,
+    /// Every metric with unit, type and labels
+    Metrics,
+    /// Triggers of rules with their variables
+    Rules,
+    /// All commands with their options
+    Cli,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// Folder of the data, instead of the config's
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) action: TokenAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenAction {
+    /// Make a token; it is shown once
+    Create {
+        /// What it is for
+        name: String,
+        /// What it may do
+        #[arg(long, value_enum, default_value_t)]
+        role: Role,
+        /// When it ends, such as 90d
+        #[arg(long, value_name = "DURATION", value_parser = parse::<wk_model::HumanDuration>)]
+        expires: Option<wk_model::HumanDuration>,
+    },
+    /// List tokens
+    List,
+    /// Make a token useless at once
+    Revoke {
+        /// Its id
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Role {
+    /// May look
+    #[default]
+    Viewer,
+    /// May also act on findings and messages
+    Operator,
+    /// May also manage tokens and the config
+    Admin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+fn parse<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, String> {
+    text.parse()
+}

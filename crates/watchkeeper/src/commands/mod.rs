@@ -1,0 +1,84 @@
+//! One file per command, about a page each.
+
+pub(crate) mod backtest;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod coverage;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod findings;
+pub(crate) mod replay;
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod test;
+pub(crate) mod token;
+
+use std::path::{Path, PathBuf};
+
+use wk_config::{Config, Environment, Loaded};
+use wk_runtime::Metrics;
+use wk_store::{OpenStore, Store};
+
+use crate::exit::{Code, Exit};
+
+/// The config that was named, or `watchkeeper.yaml`, or the defaults.
+pub(crate) fn load(given: Option<&Path>) -> Result<Loaded, Exit> {
+    let loaded = match wk_config::find(given) {
+        Some(path) => wk_config::load(&path, &Environment::system()),
+        None => wk_config::load_text("", &Environment::system()),
+    };
+    loaded.map_err(|errors| Exit::new(Code::Config, errors.to_string()))
+}
+
+/// The config that was named; there must be one.
+pub(crate) fn load_existing(given: Option<&Path>) -> Result<Loaded, Exit> {
+    if wk_config::find(given).is_none() {
+        let file = wk_config::DEFAULT_FILE;
+        return Err(Exit::new(
+            Code::NotFound,
+            format!("there is no {file} here; name a config by --config FILE"),
+        ));
+    }
+    load(given)
+}
+
+/// The folder of the data: as asked, else as the config says.
+pub(crate) fn data_dir(asked: Option<PathBuf>, config: Option<&Path>) -> Result<PathBuf, Exit> {
+    match asked {
+        Some(folder) => Ok(folder),
+        None => Ok(load(config)?.config.server.data_dir),
+    }
+}
+
+/// The store, to look at; a running Watchkeeper is not disturbed.
+pub(crate) fn open_to_read(folder: &Path) -> Result<Store, Exit> {
+    Store::open_read_only(folder).map_err(|error| store_exit(&error))
+}
+
+/// The store, to change; a running Watchkeeper has it for itself.
+pub(crate) fn open_to_write(folder: &Path) -> Result<Store, Exit> {
+    Store::open(folder, &Metrics::new()).map_err(|error| store_exit(&error))
+}
+
+pub(crate) fn store_exit(error: &OpenStore) -> Exit {
+    let code = if matches!(error, OpenStore::Missing(_)) { Code::NotFound } else { Code::Failure };
+    Exit::new(code, error.to_string())
+}
+
+/// The chain that is meant: the named one, or the only one.
+pub(crate) fn chain_of(config: &Config, asked: Option<&str>) -> Result<wk_model::ChainName, Exit> {
+    let names: Vec<&str> = config.chains.keys().map(wk_model::ChainName::as_str).collect();
+    match (asked, names.as_slice()) {
+        (Some(name), _) if names.contains(&name) => Ok(wk_model::ChainName::new(name)),
+        (Some(name), _) => Err(Exit::new(
+            Code::NotFound,
+            format!("the config has no chain `{name}`; it has: {}", names.join(", ")),
+        )),
+        (None, [name]) => Ok(wk_model::ChainName::new(name)),
+        (None, []) => Err(Exit::new(Code::Config, "the config has no chain")),
+        (None, _) => Err(Exit::new(
+            Code::Failure,
+            format!("name the chain by --chain; the config has: {}", names.join(", ")),
+        )),
+    }
+}

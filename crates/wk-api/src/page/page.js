@@ -1,0 +1,235 @@
+// The status page: what needs attention, each chain with its endpoints and coverage.
+// All text from outside goes through textContent, so that it stays text.
+"use strict";
+
+const texts = {
+  en: {
+    login: "Sign in", loginHelp: "This server wants a token. Make one with: watchkeeper token create NAME",
+    token: "Token", enter: "Enter", findings: "Newest findings", severity: "Severity", what: "What",
+    where: "Where", state: "State", when: "When", noFindings: "Nothing was found yet.",
+    calm: "Nothing needs you now", needs: n => n === 1 ? "1 thing needs you now" : `${n} things need you now`,
+    live: "live", lost: "connection lost, trying again", starting: "starting", backfilling: "catching up",
+    stopped: "stopped", held: "held", active: "active", resolved: "resolved", retracted: "retracted",
+    head: "Head", age: "Age", safe: "Safe", finalized: "Finalized", chainId: "Chain id", queue: "Queue",
+    coverage: "Coverage", endpoints: "Endpoints", endpoint: "Endpoint", health: "Health", behind: "Behind",
+    latency: "Latency p50 / p95", requests: "Requests", errors: "Errors", reason: "Reason", noBlocks: "No block was processed yet.",
+    contiguous: (from, to) => `Every block from ${from} to ${to} was looked at`,
+    holes: n => `${n} blocks in holes, being refilled`, weaker: n => `${n} verified less strictly`,
+    rescanned: n => `${n} looked at again`, whole: "all fully verified",
+    unknown: "not asked yet", healthy: "healthy", limited: "limited", down: "down", quarantined: "quarantined",
+    dead: n => `${n} messages could not be delivered: watchkeeper findings dead`,
+    P0: "P0 critical", P1: "P1 high", P2: "P2 medium", P3: "P3 low", dark: "Light", light: "Dark", other: "中文",
+    ago: s => s < 90 ? `${s} s` : s < 5400 ? `${Math.round(s / 60)} min` : s < 172800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} d`,
+    configBad: "The newest config was refused; the old one runs on: ",
+  },
+  zh: {
+    login: "登录", loginHelp: "此服务器需要令牌。创建命令：watchkeeper token create NAME",
+    token: "令牌", enter: "进入", findings: "最新发现", severity: "级别", what: "内容",
+    where: "位置", state: "状态", when: "时间", noFindings: "尚无发现。",
+    calm: "目前没有需要处理的事项", needs: n => `${n} 个事项需要处理`,
+    live: "实时", lost: "连接中断，正在重试", starting: "启动中", backfilling: "追赶中",
+    stopped: "已停止", held: "等待确认", active: "有效", resolved: "已恢复", retracted: "已撤回",
+    head: "最新区块", age: "距今", safe: "安全区块", finalized: "最终区块", chainId: "链 ID", queue: "队列",
+    coverage: "覆盖", endpoints: "端点", endpoint: "端点", health: "状况", behind: "落后",
+    latency: "延迟 p50 / p95", requests: "请求", errors: "错误", reason: "原因", noBlocks: "尚未处理任何区块。",
+    contiguous: (from, to) => `从 ${from} 到 ${to} 的每个区块都已检查`,
+    holes: n => `缺口 ${n} 个区块，正在补齐`, weaker: n => `${n} 个区块验证较宽松`,
+    rescanned: n => `${n} 个区块已复查`, whole: "全部完整验证",
+    unknown: "尚未询问", healthy: "正常", limited: "受限", down: "无应答", quarantined: "已隔离",
+    dead: n => `${n} 条消息无法送达：watchkeeper findings dead`,
+    P0: "P0 紧急", P1: "P1 高", P2: "P2 中", P3: "P3 低", dark: "浅色", light: "深色", other: "English",
+    ago: s => s < 90 ? `${s} 秒` : s < 5400 ? `${Math.round(s / 60)} 分钟` : s < 172800 ? `${Math.round(s / 3600)} 小时` : `${Math.round(s / 86400)} 天`,
+    configBad: "新配置被拒绝，仍在使用旧配置：",
+  },
+};
+
+const $ = id => document.getElementById(id);
+const stored = (key, fallback) => { try { return localStorage.getItem(key) || fallback; } catch { return fallback; } };
+const store = (key, value) => { try { localStorage.setItem(key, value); } catch { /* private mode */ } };
+let language = stored("language", (navigator.language || "en").toLowerCase().startsWith("zh") ? "zh" : "en");
+let theme = stored("theme", matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
+let token = stored("token", "");
+let liveState = "starting";
+let shown = { status: null, findings: [], coverage: {} };
+const t = () => texts[language];
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children.filter(child => child !== null && child !== undefined));
+  return made;
+}
+
+const shapes = {
+  P0: "M4 0h8l4 4v8l-4 4H4l-4-4V4z", P1: "M8 0l8 15H0z", P2: "M8 0l8 8-8 8-8-8z", P3: "M8 1a7 7 0 110 14A7 7 0 018 1z",
+};
+function severity(level, text) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(space, "path");
+  path.setAttribute("d", shapes[level] || shapes.P3);
+  path.setAttribute("fill", "currentColor");
+  svg.append(path);
+  const made = element("span", { class: "severity" }, svg, text);
+  made.style.color = `var(--${level})`;
+  return made;
+}
+
+const age = ms => t().ago(Math.max(0, Math.round((Date.now() - ms) / 1000)));
+const short = hash => hash ? `${hash.slice(0, 8)}…${hash.slice(-6)}` : "";
+const milliseconds = duration => duration ? Math.round(duration * 1000) : "–";
+
+async function get(path) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const answer = await fetch(path, { headers, cache: "no-store" });
+  if (answer.status === 401) { $("login").hidden = false; throw new Error("401"); }
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  $("login").hidden = true;
+  return answer.json();
+}
+
+async function load() {
+  try {
+    const [status, page] = await Promise.all([get("api/v1/status"), get("api/v1/findings?limit=30")]);
+    const coverage = {};
+    await Promise.all(status.chains.map(async chain => {
+      coverage[chain.chain] = await get(`api/v1/chains/${encodeURIComponent(chain.chain)}/coverage`).catch(() => null);
+    }));
+    shown = { status, findings: page.items, coverage };
+    draw();
+  } catch (error) {
+    if (error.message !== "401") setLive("lost");
+  }
+}
+
+function setLive(state) { liveState = state; $("live").textContent = t()[state]; $("live").dataset.state = state; }
+
+function draw() {
+  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  document.documentElement.dataset.theme = theme;
+  $("theme").textContent = t()[theme];
+  $("language").textContent = t().other;
+  $("language").lang = language === "zh" ? "en" : "zh-CN";
+  for (const place of document.querySelectorAll("[data-text]")) place.textContent = t()[place.dataset.text];
+  setLive(liveState);
+  const { status, findings, coverage } = shown;
+  if (!status) return;
+  const open = status.open_findings;
+  const urgent = (open.P0 || 0) + (open.P1 || 0);
+  $("now-title").textContent = urgent ? t().needs(urgent) : t().calm;
+  $("counts").replaceChildren(...Object.keys(shapes).map(level => severity(level, `${open[level] || 0} ${t()[level]}`)));
+  const notes = [];
+  if (status.outbox.dead) notes.push(t().dead(status.outbox.dead));
+  if (status.config_error) notes.push(t().configBad + status.config_error);
+  $("banner").hidden = notes.length === 0;
+  $("banner").textContent = notes.join(" · ");
+  $("no-findings").hidden = findings.length > 0;
+  $("findings").replaceChildren(...findings.map(drawFinding));
+  $("chains").replaceChildren(...status.chains.map(chain => drawChain(chain, coverage[chain.chain])));
+  $("version").textContent = `watchkeeper ${status.version}`;
+}
+
+function drawFinding(finding) {
+  const place = finding.position ? `${finding.position.chain} ${finding.position.block.height}` : finding.asset;
+  return element("tr", { class: finding.status },
+    element("td", {}, severity(finding.severity, t()[finding.severity])),
+    element("td", { class: "wide" }, finding.title),
+    element("td", { class: "mono" }, place),
+    element("td", {}, t()[finding.status] || finding.status),
+    element("td", { class: "number", title: new Date(finding.seen_at).toISOString() }, age(finding.seen_at)));
+}
+
+function fact(name, value, title) {
+  return element("div", {}, element("dt", {}, name), element("dd", { title }, value));
+}
+
+function drawChain(chain, coverage) {
+  const head = chain.head;
+  const state = chain.state === "live" ? "ok" : chain.state === "stopped" ? "bad" : "warn";
+  return element("section", { class: "card" },
+    element("h2", {}, chain.chain, " ", element("span", { class: state }, t()[chain.state])),
+    chain.reason ? element("p", { class: "bad" }, chain.reason) : null,
+    element("dl", { class: "facts" },
+      fact(t().head, head ? String(head.block.height) : "–", head && head.block.hash),
+      fact(t().age, head ? age(head.time * 1000) : "–"),
+      fact(t().safe, chain.safe ? String(chain.safe.height) : "–"),
+      fact(t().finalized, chain.finalized ? String(chain.finalized.height) : "–"),
+      fact(t().chainId, chain.chain_id === null ? "–" : String(chain.chain_id)),
+      fact(t().queue, String(chain.queued))),
+    element("h3", {}, t().coverage), drawCoverage(coverage),
+    element("h3", {}, t().endpoints), drawEndpoints(chain.endpoints));
+}
+
+function drawCoverage(coverage) {
+  if (!coverage || coverage.from === undefined) return element("p", { class: "muted" }, t().noBlocks);
+  const words = [];
+  if (coverage.contiguous_from !== null) words.push(t().contiguous(coverage.contiguous_from, coverage.to));
+  words.push(coverage.weaker ? t().weaker(coverage.weaker) : t().whole);
+  if (coverage.missing) words.push(t().holes(coverage.missing));
+  if (coverage.rescanned) words.push(t().rescanned(coverage.rescanned));
+  const bar = element("div", { class: "bar", role: "img", "aria-label": words.join("; ") });
+  for (const range of coverage.bar) {
+    const part = element("i", { class: range.kind, title: `${range.from}–${range.to}${range.why ? `: ${range.why}` : ""}` });
+    part.style.flexGrow = range.to - range.from + 1;
+    bar.append(part);
+  }
+  return element("div", {}, bar, element("p", { class: coverage.missing ? "bad" : "muted" }, words.join(" · ")));
+}
+
+function drawEndpoints(endpoints) {
+  const colour = { healthy: "ok", limited: "warn", down: "bad", quarantined: "bad", unknown: "unknown" };
+  const rows = endpoints.map(endpoint => element("tr", {},
+    element("td", { class: "mono" }, endpoint.name),
+    element("td", { class: colour[endpoint.health] }, t()[endpoint.health] || endpoint.health),
+    element("td", { class: "number" }, endpoint.head ? String(endpoint.head.block.height) : "–"),
+    element("td", { class: "number optional" }, String(endpoint.behind)),
+    element("td", { class: "number optional" }, `${milliseconds(endpoint.latency_p50_seconds)} / ${milliseconds(endpoint.latency_p95_seconds)} ms`),
+    element("td", { class: "number optional" }, String(endpoint.requests)),
+    element("td", { class: "number optional" }, String(endpoint.errors_total)),
+    element("td", { class: "wide" }, endpoint.reason || "")));
+  const head = element("tr", {}, ...[["endpoint", ""], ["health", ""], ["head", "number"], ["behind", "number optional"],
+    ["latency", "number optional"], ["requests", "number optional"], ["errors", "number optional"], ["reason", ""]]
+    .map(([name, kind]) => element("th", { class: kind || undefined }, t()[name])));
+  return element("div", { class: "scroll" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
+}
+
+// Live events come by a fetch stream, since an EventSource cannot carry a token.
+async function listen() {
+  for (let wait = 1000; ; wait = Math.min(wait * 2, 15000)) {
+    try {
+      const headers = token ? { Authorization: `Bearer ${token}` } : {};
+      const answer = await fetch("api/v1/stream", { headers });
+      if (answer.ok) {
+        setLive("live");
+        load();
+        wait = 1000;
+        const reader = answer.body.getReader();
+        while (!(await reader.read()).done) refreshSoon();
+      }
+    } catch { /* told below */ }
+    setLive("lost");
+    await new Promise(done => setTimeout(done, wait));
+  }
+}
+
+let due = null;
+function refreshSoon() {
+  if (due === null) due = setTimeout(() => { due = null; load(); }, 400);
+}
+
+$("theme").addEventListener("click", () => { theme = theme === "dark" ? "light" : "dark"; store("theme", theme); draw(); });
+$("language").addEventListener("click", () => { language = language === "zh" ? "en" : "zh"; store("language", language); draw(); });
+$("loginForm").addEventListener("submit", event => {
+  event.preventDefault();
+  token = $("token").value.trim();
+  store("token", token);
+  load();
+});
+draw();
+load();
+listen();
+setInterval(() => { if (shown.status) draw(); }, 5000);

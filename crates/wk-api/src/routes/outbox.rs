@@ -1,0 +1,49 @@
+//! Messages: what was sent, what waits, what was given up and can be sent again.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use wk_store::{Cursor, OutboxId};
+
+use super::{App, list};
+use crate::error::Problem;
+use crate::wire::{Message, OutboxQuery, PageOf, Resent};
+
+/// Messages, newest first
+#[utoipa::path(get, path = "/api/v1/outbox", tag = "messages", params(OutboxQuery),
+    responses((status = 200, body = PageOf<Message>), (status = 400, body = Problem)))]
+pub(crate) async fn messages(
+    State(app): State<App>,
+    Query(query): Query<OutboxQuery>,
+) -> Result<Json<PageOf<Message>>, Problem> {
+    let finding = query.finding.as_deref().map(str::parse).transpose();
+    let query = wk_store::OutboxQuery {
+        state: list(query.state.as_deref())?,
+        receiver: query.target,
+        finding: finding.map_err(Problem::bad_request)?,
+        cursor: query.cursor.map(Cursor::new),
+        limit: query.limit.unwrap_or(0),
+    };
+    let page = app.handle.store.outbox(query).await?;
+    Ok(Json(PageOf::new(page, Message::from)))
+}
+
+/// Send every message that was given up once more
+#[utoipa::path(post, path = "/api/v1/outbox/resend", tag = "messages",
+    responses((status = 200, body = Resent)))]
+pub(crate) async fn resend_all(State(app): State<App>) -> Result<Json<Resent>, Problem> {
+    Ok(Json(Resent { resent: app.handle.resend_all().await? }))
+}
+
+/// Send one message that was given up once more
+#[utoipa::path(post, path = "/api/v1/outbox/{id}/resend", tag = "messages",
+    params(("id" = i64, Path, description = "Id of the message")),
+    responses((status = 200, body = Resent), (status = 404, body = Problem)))]
+pub(crate) async fn resend(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+) -> Result<Json<Resent>, Problem> {
+    if app.handle.resend(OutboxId(id)).await? {
+        return Ok(Json(Resent { resent: 1 }));
+    }
+    Err(Problem::not_found(format!("there is no dead message {id}")))
+}

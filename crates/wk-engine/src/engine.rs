@@ -1,0 +1,457 @@
+//! Starts all parts from a config, takes a newer config as a difference, and ends in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+use wk_chain::abi::Decoder;
+use wk_chain::evm::{EvmConfig, NodeProbe};
+use wk_chain::rpc::Pool;
+use wk_collectors::{HttpProbe, PendingTransactions, ProbeConfig, ProbeMethod};
+use wk_config::{ChainConfig, Config, Loaded};
+use wk_model::{ChainName, Finding, Observation, Problem};
+use wk_notifiers::Receivers;
+use wk_rules::{HttpMethod, RuleSet};
+use wk_runtime::{
+    Clock, Metrics, Restart, Stage, StillRunning, StopToken, Supervisor, TaskFailure, Wake,
+};
+use wk_store::{Commit, OpenStore, Route, Store, StoreError};
+
+use crate::chain::ChainTask;
+use crate::deliver::Deliverer;
+use crate::handle::{ConfigState, Handle, Pools};
+use crate::side::{Side, SideEvent};
+use crate::{Live, Statuses, housekeeping, signals};
+
+/// Observations without a block that may wait to be processed.
+const QUEUE: usize = 1_024;
+
+/// The rules that run, and what knows their contracts. One is made for the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) set: RuleSet,
+    pub(crate) decoder: Decoder,
+}
+
+/// The running program, but for what talks to people.
+pub struct Engine {
+    handle: Handle,
+    /// What was started, so that a newer config can be taken as a difference.
+    running: Mutex<Running>,
+    rules: watch::Sender<Arc<Rules>>,
+    route: watch::Sender<Route>,
+    receivers: watch::Sender<Arc<Receivers>>,
+    observations: mpsc::Sender<SideEvent>,
+}
+
+#[derive(Default)]
+struct Running {
+    chains: BTreeMap<ChainName, (EvmConfig, Vec<StopToken>)>,
+    sources: Vec<StopToken>,
+}
+
+/// The engine cannot start, or cannot take a config.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenStore),
+    /// The store fails.
+    #[error("the store fails: {0}")]
+    Store(#[from] StoreError),
+    /// Faults of the config that only show when the parts are built.
+    #[error("the config cannot be used: {}", shown(.0))]
+    Config(Vec<Problem>),
+}
+
+fn shown(problems: &[Problem]) -> String {
+    let lines: Vec<String> =
+        problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
+    lines.join("; ")
+}
+
+impl Engine {
+    /// Opens the store and starts all tasks.
+    pub async fn start(loaded: Loaded) -> Result<Engine, StartError> {
+        let clock = Clock::system();
+        let metrics = Metrics::new();
+        let config = &loaded.config;
+        let store = Store::open(&config.server.data_dir, &metrics)?;
+        let supervisor = Supervisor::new(clock.clone());
+        let receivers = Arc::new(receivers_of(config)?);
+        let now = clock.now();
+
+        let (rules, _) = watch::channel(rules_of(&loaded));
+        let (route, _) = watch::channel(route_of(config, &receivers));
+        let (receivers, _) = watch::channel(receivers);
+        let (observations, queue) = mpsc::channel(QUEUE);
+        let handle = Handle {
+            store,
+            metrics,
+            live: Live::default(),
+            statuses: Statuses::default(),
+            clock,
+            supervisor,
+            started_at: now,
+            pools: Pools::default(),
+            config: Arc::new(RwLock::new(ConfigState { loaded_at: now, error: None })),
+            wake_delivery: Wake::new(),
+        };
+        let engine =
+            Engine { handle, running: Mutex::default(), rules, route, receivers, observations };
+        engine.describe();
+        engine.start_common(queue);
+        engine.clear_stale(&loaded).await?;
+        engine.take(&loaded)?;
+        Ok(engine)
+    }
+
+    /// The view that others have on the engine.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits until a task fails without which nothing works.
+    pub async fn failed(&self) -> TaskFailure {
+        self.handle.supervisor.failed().await
+    }
+
+    /// Ends all tasks: intake first, then processing, delivery, the API.
+    pub async fn shutdown(&self, deadline: Duration) -> Result<(), StillRunning> {
+        self.handle.supervisor.shutdown(deadline).await
+    }
+
+    /// Takes a newer config: only what differs is stopped and started. The folder of the data and
+    /// the address of the server stay as they are until the next start.
+    pub async fn reload(&self, loaded: Loaded) -> Result<(), StartError> {
+        let taken = match receivers_of(&loaded.config) {
+            Ok(receivers) => {
+                let receivers = Arc::new(receivers);
+                self.route.send_replace(route_of(&loaded.config, &receivers));
+                self.receivers.send_replace(receivers);
+                self.rules.send_replace(rules_of(&loaded));
+                self.take(&loaded)
+            }
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(()) => {
+                *self.handle.config.write() =
+                    ConfigState { loaded_at: self.handle.clock.now(), error: None };
+                self.count_reload("ok", 1.0);
+                self.clear_stale(&loaded).await?;
+                Ok(())
+            }
+            Err(error) => {
+                self.refuse(&error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Notes that the newest config was refused; the old one runs on.
+    pub fn refuse(&self, error: &str) {
+        self.handle.config.write().error = Some(error.to_owned());
+        self.count_reload("failed", 0.0);
+    }
+
+    fn count_reload(&self, result: &str, valid: f64) {
+        self.handle.metrics.counter(&signals::RELOADS, &[result]).inc();
+        self.handle.metrics.gauge(&signals::CONFIG_VALID, &[]).set(valid);
+    }
+
+    fn describe(&self) {
+        let metrics = &self.handle.metrics;
+        metrics.gauge(&signals::BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+        let started = self.handle.started_at.0 as f64 / 1_000.0;
+        metrics.gauge(&signals::START_TIME, &[]).set(started);
+        metrics.gauge(&signals::CONFIG_VALID, &[]).set(1.0);
+    }
+
+    /// Tasks that every config needs.
+    fn start_common(&self, queue: mpsc::Receiver<SideEvent>) {
+        let handle = &self.handle;
+        let side = Side {
+            store: handle.store.clone(),
+            rules: self.rules.subscribe(),
+            route: self.route.subscribe(),
+            live: handle.live.clone(),
+            metrics: handle.metrics.clone(),
+            clock: handle.clock.clone(),
+            wake_delivery: handle.wake_delivery.clone(),
+        };
+        let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        handle.supervisor.spawn(Stage::Process, "side", Restart::Backoff, move |stop| {
+            let (side, queue) = (side.clone(), Arc::clone(&queue));
+            async move {
+                side.run(&mut *queue.lock().await, stop).await;
+                Ok::<(), String>(())
+            }
+        });
+        let deliverer = Arc::new(Deliverer {
+            store: handle.store.clone(),
+            receivers: self.receivers.subscribe(),
+            clock: handle.clock.clone(),
+            metrics: handle.metrics.clone(),
+            wake: handle.wake_delivery.clone(),
+        });
+        handle.supervisor.spawn(Stage::Deliver, "deliver", Restart::Backoff, move |stop| {
+            let deliverer = Arc::clone(&deliverer);
+            async move { deliverer.run(stop).await }
+        });
+        let handle = handle.clone();
+        self.handle.supervisor.spawn(
+            Stage::Process,
+            "housekeeping",
+            Restart::Backoff,
+            move |stop| housekeeping::run(handle.clone(), stop),
+        );
+    }
+
+    /// Starts and stops what differs between what runs and `loaded`.
+    fn take(&self, loaded: &Loaded) -> Result<(), StartError> {
+        let mut running = self.running.lock();
+        let mut wanted = BTreeMap::new();
+        for (chain, ChainConfig::Evm(config)) in &loaded.config.chains {
+            wanted.insert(chain.clone(), config.clone());
+        }
+        // Build before anything is stopped: a config that cannot be used changes nothing.
+        let mut built = Vec::new();
+        for (chain, config) in &wanted {
+            if running.chains.get(chain).is_some_and(|(old, _)| old == config) {
+                continue;
+            }
+            let pool =
+                Pool::build(chain, &config.pool(), self.handle.clock.clone(), &self.handle.metrics)
+                    .map_err(|problems| {
+                        let at = format!("chains.{chain}.evm");
+                        StartError::Config(problems.into_iter().map(|p| p.under(&at)).collect())
+                    })?;
+            built.push((chain.clone(), config.clone(), pool));
+        }
+        let rebuilt: BTreeSet<ChainName> =
+            built.iter().map(|(chain, _, _)| chain.clone()).collect();
+        running.chains.retain(|chain, (_, stops)| {
+            let keep = wanted.contains_key(chain) && !rebuilt.contains(chain);
+            if !keep {
+                info!(%chain, "no longer watched as before");
+                stops.iter().for_each(StopToken::stop);
+                self.handle.pools.write().remove(chain);
+                if !wanted.contains_key(chain) {
+                    self.handle.statuses.remove(chain);
+                }
+            }
+            keep
+        });
+        for (chain, config, pool) in built {
+            info!(%chain, "watching");
+            let stops = self.start_chain(&chain, &config, pool);
+            running.chains.insert(chain, (config, stops));
+        }
+        running.sources.drain(..).for_each(|stop| stop.stop());
+        running.sources = self.start_sources(loaded);
+        Ok(())
+    }
+
+    fn start_chain(&self, chain: &ChainName, config: &EvmConfig, pool: Pool) -> Vec<StopToken> {
+        let handle = &self.handle;
+        handle.pools.write().insert(chain.clone(), pool.clone());
+        handle.statuses.update(chain, |_| {});
+        let mut stops = Vec::new();
+        {
+            let (pool, side) = (pool.clone(), self.observations.clone());
+            let name = format!("{chain}/endpoints");
+            stops.push(handle.supervisor.spawn(
+                Stage::Intake,
+                name,
+                Restart::Backoff,
+                move |stop| {
+                    let (pool, side) = (pool.clone(), side.clone());
+                    async move { beside(side, |out| pool.run(out, stop)).await }
+                },
+            ));
+        }
+        {
+            let (chain, pool, every) = (chain.clone(), pool.clone(), config.node_facts_every.0);
+            let (clock, metrics) = (handle.clock.clone(), handle.metrics.clone());
+            let side = self.observations.clone();
+            let name = format!("{chain}/nodes");
+            stops.push(handle.supervisor.spawn(
+                Stage::Intake,
+                name,
+                Restart::Backoff,
+                move |stop| {
+                    let probe = NodeProbe::build(&chain, &pool, every, clock.clone(), &metrics);
+                    let side = side.clone();
+                    async move {
+                        beside(side, |out| async move {
+                            probe.run(out, stop).await;
+                            Ok::<(), String>(())
+                        })
+                        .await
+                    }
+                },
+            ));
+        }
+        let task = ChainTask {
+            chain: chain.clone(),
+            config: config.clone(),
+            pool,
+            store: handle.store.clone(),
+            rules: self.rules.subscribe(),
+            route: self.route.subscribe(),
+            live: handle.live.clone(),
+            statuses: handle.statuses.clone(),
+            metrics: handle.metrics.clone(),
+            clock: handle.clock.clone(),
+            wake_delivery: handle.wake_delivery.clone(),
+        };
+        let name = format!("{chain}/follow");
+        stops.push(
+            handle
+                .supervisor
+                .spawn(Stage::Intake, name, Restart::Backoff, move |stop| task.clone().run(stop)),
+        );
+        stops
+    }
+
+    /// Probes and pending transactions, as the rules ask for them.
+    fn start_sources(&self, loaded: &Loaded) -> Vec<StopToken> {
+        let supervisor = &self.handle.supervisor;
+        let mut stops = Vec::new();
+        for config in loaded.rules.http_probes().into_iter().map(probe_config) {
+            let rule = config.rule.clone();
+            let probe = HttpProbe::build(config, self.handle.clock.clone(), &self.handle.metrics);
+            let probe = match probe {
+                Ok(probe) => Arc::new(probe),
+                Err(problems) => {
+                    warn!(rule, problems = shown(&problems), "a probe cannot run");
+                    continue;
+                }
+            };
+            let side = self.observations.clone();
+            let name = format!("probe/{rule}");
+            stops.push(supervisor.spawn(Stage::Intake, name, Restart::Backoff, move |stop| {
+                let (probe, side) = (Arc::clone(&probe), side.clone());
+                async move { beside(side, |out| async move { probe.run(out, stop).await }).await }
+            }));
+        }
+        for chain in loaded.config.chains.keys() {
+            let Some(pool) = self.handle.pools.read().get(chain).cloned() else { continue };
+            if !loaded.rules.needs_pending(chain) {
+                continue;
+            }
+            let metrics = &self.handle.metrics;
+            let pending = Arc::new(PendingTransactions::build(chain.clone(), pool, metrics));
+            let side = self.observations.clone();
+            let name = format!("{chain}/pending");
+            stops.push(supervisor.spawn(Stage::Intake, name, Restart::Backoff, move |stop| {
+                let (pending, side) = (Arc::clone(&pending), side.clone());
+                async move {
+                    let (out, mut seen) = mpsc::channel(QUEUE);
+                    let hand_on = async {
+                        while let Some(transaction) = seen.recv().await {
+                            let event = SideEvent::Pending(Box::new(transaction));
+                            if side.send(event).await.is_err() {
+                                break;
+                            }
+                        }
+                    };
+                    tokio::join!(pending.run(out, stop), hand_on).0
+                }
+            }));
+        }
+        stops
+    }
+
+    /// Ends conditions about what is no longer in the config, and of rules, which begin anew.
+    async fn clear_stale(&self, loaded: &Loaded) -> Result<(), StoreError> {
+        let chains: Vec<String> = loaded.config.chains.keys().map(ToString::to_string).collect();
+        let still = move |key: &wk_model::ConditionKey| {
+            let mut parts = key.asset.as_str().split('/');
+            match (parts.next(), parts.next()) {
+                (Some("chain" | "endpoint"), Some(chain)) => {
+                    chains.iter().any(|name| name == chain)
+                }
+                (Some("rule"), _) => false,
+                _ => true,
+            }
+        };
+        let commit = Commit::without_chain(self.handle.clock.now(), self.route.borrow().clone());
+        self.handle.store.clear_conditions_except(commit, still).await?;
+        self.handle.wake_delivery.ring();
+        Ok(())
+    }
+}
+
+fn rules_of(loaded: &Loaded) -> Arc<Rules> {
+    Arc::new(Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() })
+}
+
+/// The settings of the probe that a rule asks for.
+fn probe_config(probe: wk_rules::HttpProbe) -> ProbeConfig {
+    let wk_rules::HttpProbe { rule, url, method, headers, body, interval, timeout } = probe;
+    ProbeConfig {
+        rule,
+        url,
+        method: match method {
+            HttpMethod::Get => ProbeMethod::Get,
+            HttpMethod::Head => ProbeMethod::Head,
+            HttpMethod::Post => ProbeMethod::Post,
+        },
+        headers,
+        body,
+        interval: interval.0,
+        timeout: timeout.0,
+    }
+}
+
+/// Runs a collector and hands on what it sees.
+async fn beside<F, E>(
+    side: mpsc::Sender<SideEvent>,
+    collect: impl FnOnce(mpsc::Sender<Observation>) -> F,
+) -> Result<(), E>
+where
+    F: Future<Output = Result<(), E>>,
+{
+    let (out, mut seen) = mpsc::channel(QUEUE);
+    let hand_on = async {
+        while let Some(observation) = seen.recv().await {
+            let Some(event) = SideEvent::of(observation) else { continue };
+            if side.send(event).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::join!(collect(out), hand_on).0
+}
+
+fn receivers_of(config: &Config) -> Result<Receivers, StartError> {
+    let receivers = Receivers::build(&config.receivers).map_err(|problems| {
+        StartError::Config(problems.into_iter().map(|p| p.under("receivers")).collect())
+    })?;
+    for problem in receivers.check_secrets() {
+        warn!(receiver = problem.path, problem = problem.message, "a secret cannot be read yet");
+    }
+    Ok(receivers)
+}
+
+/// Who hears of a finding: whom its rule names, else the default route.
+pub(crate) fn route_of(config: &Config, receivers: &Arc<Receivers>) -> Route {
+    let mut default: Vec<String> = config.route.receiver.iter().cloned().collect();
+    if default.is_empty() {
+        default = receivers.names().map(str::to_owned).collect();
+    }
+    let receivers = Arc::clone(receivers);
+    Arc::new(move |finding: &Finding| {
+        let names = if finding.notify.is_empty() { &default } else { &finding.notify };
+        let mut targets: Vec<String> =
+            names.iter().flat_map(|name| receivers.targets(name)).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    })
+}

@@ -1,0 +1,308 @@
+//! From a chain's events to stored findings: rules over each block, one transaction per batch.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tracing::error;
+use wk_chain::abi::Decoder;
+use wk_chain::evm::FollowStatus;
+use wk_chain::evm::state::StateReader;
+use wk_chain::rpc::Pool;
+use wk_model::{
+    B256, BlockBody, BlockLink, BlockRef, ChainChange, ChainEvent, ChainName, Fact, Height, Intake,
+    Observation, Timestamp, evm,
+};
+use wk_rules::{BlockInput, Memory};
+use wk_runtime::{Backoff, Clock, Metrics, StopToken, Wake};
+use wk_store::{Agreed, BlockCounts, Commit, Committed, HoleChange, Route, SeenBlock, Store};
+
+use crate::engine::Rules;
+use crate::{ChainState, Live, LiveEvent, Statuses, outcome, proxies, signals, state_reads};
+
+/// Blocks that go into one transaction at most: enough to make backfill cheap, few enough to keep
+/// a live finding waiting for no other.
+const BATCH: usize = 64;
+
+/// Time between two looks at what can be forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// One chain's way from events to findings. Made anew from the store whenever it starts.
+pub(crate) struct Pipeline {
+    pub(crate) chain: ChainName,
+    pub(crate) store: Store,
+    pub(crate) pool: Pool,
+    pub(crate) reader: StateReader,
+    pub(crate) follow: watch::Receiver<FollowStatus>,
+    pub(crate) rules: watch::Receiver<Arc<Rules>>,
+    pub(crate) route: watch::Receiver<Route>,
+    pub(crate) memory: Memory,
+    pub(crate) forgot_at: Timestamp,
+    pub(crate) keep_links: u64,
+    pub(crate) live: Live,
+    pub(crate) statuses: Statuses,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+    pub(crate) wake_delivery: Wake,
+}
+
+/// What one transaction will hold, and what to tell when it is done.
+struct Batch {
+    commit: Commit,
+    blocks: Vec<(BlockLink, u64, Intake)>,
+    started: Instant,
+}
+
+impl Pipeline {
+    /// Works until the events end or `stop` is said. What was not committed then comes again at
+    /// the next start.
+    pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Observation>, stop: StopToken) {
+        let mut put_aside = None;
+        loop {
+            let first = match put_aside.take() {
+                Some(observation) => observation,
+                None => match stop.run(events.recv()).await {
+                    Some(Some(observation)) => observation,
+                    Some(None) | None => return,
+                },
+            };
+            let mut batch = self.batch();
+            self.take(&mut batch, first).await;
+            while batch.blocks.len() < BATCH {
+                let Ok(next) = events.try_recv() else { break };
+                // A block that was seen in this batch cannot be reverted in it.
+                if reverts(&next) && !batch.blocks.is_empty() {
+                    put_aside = Some(next);
+                    break;
+                }
+                self.take(&mut batch, next).await;
+            }
+            let queued = events.len() as u64 + u64::from(put_aside.is_some());
+            let queue = self.metrics.gauge(&signals::QUEUE_DEPTH, &[self.chain.as_str()]);
+            queue.set(queued as f64);
+            if stop.run(self.commit(batch, queued)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn batch(&self) -> Batch {
+        let route = self.route.borrow().clone();
+        let mut commit = Commit::new(self.chain.clone(), self.clock.now(), route);
+        commit.keep_links = self.keep_links;
+        Batch { commit, blocks: Vec::new(), started: Instant::now() }
+    }
+
+    /// Adds one observation to the batch.
+    async fn take(&mut self, batch: &mut Batch, observation: Observation) {
+        match observation {
+            Observation::ChainEvent(event) => self.take_event(batch, event).await,
+            Observation::Condition(condition) => batch.commit.conditions.push(condition),
+            Observation::Fact(fact) => take_fact(&mut batch.commit, &fact),
+            // Samples go to the metrics where they are measured.
+            Observation::Sample(_) => {}
+        }
+    }
+
+    async fn take_event(&mut self, batch: &mut Batch, event: ChainEvent) {
+        let ChainEvent { link, change, .. } = event;
+        match change {
+            ChainChange::Seen { body: BlockBody::Evm(block), verification, intake } => {
+                let logs: usize = block.transactions.iter().map(|tx| tx.logs().len()).sum();
+                let counts = BlockCounts {
+                    transactions: block.transactions.len() as u64,
+                    logs: logs as u64,
+                };
+                batch.blocks.push((link, counts.transactions, intake));
+                let digest = wk_chain::evm::digest(&block);
+                let seen = SeenBlock { link, counts, digest, verification, intake };
+                batch.commit.seen.push(seen);
+                self.evaluate(batch, &block, intake).await;
+            }
+            ChainChange::Reverted => {
+                self.memory.revert(&self.chain, &link.block);
+                self.decoder().revert_block(&self.chain, &link.block);
+                batch.commit.reverted.push(link);
+            }
+            ChainChange::Safe => batch.commit.safe = Some(link.block),
+            ChainChange::Finalized => {
+                batch.commit.finalized = Some(link.block);
+                self.forget(link).await;
+            }
+        }
+    }
+
+    fn decoder(&self) -> Decoder {
+        self.rules.borrow().decoder.clone()
+    }
+
+    /// Runs every rule over the block.
+    async fn evaluate(&mut self, batch: &mut Batch, block: &evm::Block, intake: Intake) {
+        let rules = Arc::clone(&self.rules.borrow_and_update());
+        let Rules { set, decoder } = &*rules;
+        let at = block.header.block_ref();
+        let mut upgrades = decoder.observe(&self.chain, block);
+        upgrades.extend(proxies::look(decoder, &self.reader, &self.chain, at).await);
+        batch.commit.implementations.extend(proxies::rows(&upgrades));
+        let reads = set.state_reads(&self.chain, block.header.height);
+        let state = state_reads::answer(&self.reader, at, reads).await;
+        let reasons =
+            state_reads::revert_reasons(&self.reader, decoder, set, &self.chain, block).await;
+        let holes = self.follow.borrow().holes.clone();
+        let input = BlockInput {
+            chain: &self.chain,
+            block,
+            intake,
+            state: &state,
+            revert_reasons: &reasons,
+            holes: &holes,
+            now: batch.commit.at,
+        };
+        let evaluation = set.evaluate(&mut self.memory, &input);
+        outcome::take(&mut batch.commit, evaluation, &self.metrics);
+    }
+
+    /// Now and then forgets what no rule can need any more. Entries that are pruned in the store
+    /// come back with nothing but themselves, so a failure here is tried again by itself.
+    async fn forget(&mut self, finalized: BlockLink) {
+        let now = self.clock.now();
+        if now.since(self.forgot_at) < FORGET_EVERY {
+            return;
+        }
+        self.forgot_at = now;
+        let lowest_hole = self.follow.borrow().holes.first().map(|(from, _)| *from);
+        if lowest_hole.is_some_and(|hole| hole <= finalized.block.height) {
+            return;
+        }
+        let rules = Arc::clone(&self.rules.borrow());
+        let (height, time) = (finalized.block.height, finalized.time);
+        for forget in rules.set.prune(&mut self.memory, &self.chain, height, time) {
+            let done = self.store.prune_entries(&self.chain, &forget.rule, forget.before).await;
+            if let Err(fault) = done {
+                error!(chain = %self.chain, error = %fault, "cannot forget old entries");
+            }
+        }
+    }
+
+    /// Stores the batch, however long that takes: nothing goes on without it.
+    async fn commit(&mut self, batch: Batch, queued: u64) {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+        let committed = loop {
+            match self.store.commit(batch.commit.clone()).await {
+                Ok(committed) => break committed,
+                Err(fault) => {
+                    self.metrics.counter(&signals::COMMIT_FAILURES, &[self.chain.as_str()]).inc();
+                    error!(chain = %self.chain, error = %fault, "cannot store; trying again");
+                    let reason = format!("cannot store what was found: {fault}");
+                    self.statuses.update(&self.chain, |status| status.reason = Some(reason));
+                    tokio::time::sleep(backoff.next_wait()).await;
+                }
+            }
+        };
+        if committed.outbox_rows > 0 {
+            self.wake_delivery.ring();
+        }
+        self.tell(&batch, &committed, queued);
+    }
+
+    fn tell(&self, batch: &Batch, committed: &Committed, queued: u64) {
+        let chain = self.chain.as_str();
+        let took = batch.started.elapsed().as_secs_f64();
+        let processing = self.metrics.histogram(&signals::PROCESSING_SECONDS, &[chain]);
+        if !batch.blocks.is_empty() {
+            processing.observe(took);
+        }
+        for link in &batch.commit.reverted {
+            self.tell_block(*link, 0, 0, true);
+        }
+        for (link, transactions, intake) in &batch.blocks {
+            let findings = committed.new.iter().filter(|row| {
+                row.finding.position.as_ref().is_some_and(|position| position.block == link.block)
+            });
+            self.tell_block(*link, *transactions, findings.count() as u64, false);
+            let intake = match intake {
+                Intake::Live => "live",
+                Intake::Backfill => "backfill",
+                Intake::Refill => "refill",
+                Intake::Rescan => "rescan",
+            };
+            self.metrics.counter(&signals::PROCESSED_BLOCKS, &[chain, intake]).inc();
+        }
+        outcome::tell_findings(&self.live, &self.metrics, committed);
+        self.update_status(batch, queued);
+    }
+
+    fn tell_block(&self, link: BlockLink, transactions: u64, findings: u64, reverted: bool) {
+        let chain = self.chain.clone();
+        self.live.tell(LiveEvent::Block { chain, link, transactions, findings, reverted });
+    }
+
+    fn update_status(&self, batch: &Batch, queued: u64) {
+        let newest = batch
+            .blocks
+            .iter()
+            .filter(|(_, _, intake)| matches!(intake, Intake::Live | Intake::Backfill))
+            .next_back();
+        let mut before = None;
+        let mut after = None;
+        self.statuses.update(&self.chain, |status| {
+            before = Some(status.state);
+            if let Some((link, _, intake)) = newest {
+                status.head = Some(*link);
+                status.processed_at = Some(batch.commit.at);
+                status.reason = None;
+                status.state = match intake {
+                    Intake::Backfill => ChainState::Backfilling,
+                    Intake::Live | Intake::Refill | Intake::Rescan => ChainState::Live,
+                };
+            } else if let Some(lowest) = batch.commit.reverted.last() {
+                // The parent of the lowest reverted block is the head until the next one comes.
+                let height = lowest.block.height.previous().unwrap_or(Height(0));
+                let block = BlockRef { height, hash: lowest.parent };
+                status.head = Some(BlockLink { block, parent: B256::ZERO, time: lowest.time });
+            }
+            status.safe = batch.commit.safe.or(status.safe);
+            status.finalized = batch.commit.finalized.or(status.finalized);
+            status.chain_id = self.pool.chain_id();
+            status.queued = queued;
+            after = Some(status.clone());
+        });
+        if let Some(status) = after {
+            if let Some(head) = status.head {
+                let height = self.metrics.gauge(&signals::PROCESSED_HEIGHT, &[self.chain.as_str()]);
+                height.set(head.block.height.0 as f64);
+            }
+            if before != Some(status.state) {
+                self.live.tell(LiveEvent::Health(Box::new(status)));
+            }
+        }
+    }
+}
+
+fn reverts(observation: &Observation) -> bool {
+    matches!(observation, Observation::ChainEvent(ChainEvent { change: ChainChange::Reverted, .. }))
+}
+
+/// What the follower learned about blocks that were processed before.
+fn take_fact(commit: &mut Commit, fact: &Fact) {
+    let height = |name: &str| fact.value[name].as_u64().map(Height);
+    match fact.name.as_str() {
+        "hole_opened" => {
+            let reason = fact.value["reason"].as_str().unwrap_or_default().to_owned();
+            if let (Some(from), Some(to)) = (height("from"), height("to")) {
+                commit.holes.push(HoleChange::Opened { from, to, reason });
+            }
+        }
+        "rescanned" => commit.rescanned.extend(height("from").zip(height("to"))),
+        "agreed" => {
+            let hash = fact.value["hash"].as_str().and_then(|hash| hash.parse().ok());
+            let endpoints = fact.value["agreed"].as_u64().and_then(|n| u8::try_from(n).ok());
+            if let (Some(height), Some(hash), Some(endpoints)) = (height("height"), hash, endpoints)
+            {
+                commit.agreed.push(Agreed { block: BlockRef { height, hash }, endpoints });
+            }
+        }
+        // Facts about nodes are shown as metrics.
+        _ => {}
+    }
+}

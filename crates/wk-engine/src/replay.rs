@@ -1,0 +1,128 @@
+//! Past blocks through the ordinary pipeline once more: what is found is kept, nothing twice.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use wk_chain::evm::FollowStatus;
+use wk_config::{ChainConfig, Loaded};
+use wk_model::{
+    BlockBody, ChainChange, ChainEvent, ChainName, Height, Intake, Observation, Timestamp,
+};
+use wk_notifiers::Receivers;
+use wk_rules::Memory;
+use wk_runtime::{Clock, Metrics, StopToken, Wake};
+use wk_store::{OpenStore, Store, StoreError};
+
+use crate::engine::{Rules, route_of};
+use crate::history::{History, OpenHistory};
+use crate::pipeline::Pipeline;
+use crate::{Live, Statuses};
+
+/// What came of a replay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Blocks that were looked at.
+    pub blocks: u64,
+    /// Blocks that could not be had.
+    pub failed: u64,
+    /// Findings that were not there before. They are told by the next `run`.
+    pub findings: u64,
+}
+
+/// A replay cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The config has no such chain.
+    #[error("the config has no chain `{0}`")]
+    Chain(ChainName),
+    /// The chain cannot be read.
+    #[error(transparent)]
+    History(#[from] OpenHistory),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenStore),
+    /// The store fails.
+    #[error("the store fails: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Looks at the blocks from–to of `chain` again, as a re-scan does. `step` is called for each.
+pub async fn replay(
+    loaded: &Loaded,
+    chain: &ChainName,
+    from: Height,
+    to: Height,
+    mut step: impl FnMut(),
+) -> Result<Replayed, ReplayError> {
+    let Some(ChainConfig::Evm(config)) = loaded.config.chains.get(chain) else {
+        return Err(ReplayError::Chain(chain.clone()));
+    };
+    let metrics = Metrics::new();
+    let store = Store::open(&loaded.config.server.data_dir, &metrics)?;
+    let history = History::open(chain, config).await?;
+    let entries = store.entries().await?;
+    let own = entries.into_iter().filter(|entry| entry.window.chain == *chain).collect();
+    let receivers = Arc::new(Receivers::build(&loaded.config.receivers).unwrap_or_default());
+    let rules = Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() };
+    // Held to the end: a watch without its sender never changes, and that is what is wanted.
+    let (_rules, rules) = watch::channel(Arc::new(rules));
+    let (_route, route) = watch::channel(route_of(&loaded.config, &receivers));
+    let (_follow, follow) = watch::channel(FollowStatus::default());
+    let live = Live::default();
+    let (_, mut told) = live.listen(None);
+    let pipeline = Pipeline {
+        chain: chain.clone(),
+        store,
+        pool: history.pool().clone(),
+        reader: history.reader(),
+        follow,
+        rules,
+        route,
+        memory: Memory::restore(own),
+        forgot_at: Timestamp(0),
+        keep_links: u64::from(config.reorg_window),
+        live: live.clone(),
+        statuses: Statuses::default(),
+        metrics,
+        clock: Clock::system(),
+        wake_delivery: Wake::new(),
+    };
+    let (events, queue) = mpsc::channel(16);
+    let mut replayed = Replayed::default();
+    let feed = async {
+        let mut blocks = history.blocks(from, to);
+        while let Some(next) = blocks.next().await {
+            step();
+            let Ok((block, verification)) = next else {
+                replayed.failed += 1;
+                continue;
+            };
+            replayed.blocks += 1;
+            let link = block.header.link();
+            let body = BlockBody::Evm(block);
+            let change = ChainChange::Seen { body, verification, intake: Intake::Rescan };
+            let event = ChainEvent { chain: chain.clone(), link, change };
+            if events.send(Observation::ChainEvent(event)).await.is_err() {
+                break;
+            }
+        }
+        drop(events);
+    };
+    let count = async {
+        let mut findings = 0;
+        while let Ok(numbered) = told.recv().await {
+            if let crate::LiveEvent::Block { findings: new, .. } = *numbered.event {
+                findings += new;
+            }
+        }
+        findings
+    };
+    // The pipeline ends with the feed; dropping `live` ends the count.
+    let work = async {
+        tokio::join!(feed, pipeline.run(queue, StopToken::new()));
+        drop(live);
+    };
+    let ((), findings) = tokio::join!(work, count);
+    replayed.findings = findings;
+    Ok(replayed)
+}

@@ -1,0 +1,198 @@
+//! What the engine measures about itself.
+
+use wk_model::{Signal, SignalKind, Unit};
+
+/// Every signal of this crate, for the catalogue.
+pub const SIGNALS: &[&Signal] = &[
+    &PROCESSED_BLOCKS,
+    &PROCESSED_HEIGHT,
+    &PROCESSING_SECONDS,
+    &SEEN_TO_STORED_SECONDS,
+    &QUEUE_DEPTH,
+    &FINDINGS,
+    &EVALUATION_ERRORS,
+    &COVERAGE_BLOCKS,
+    &COVERAGE_HOLES,
+    &OUTBOX_ROWS,
+    &DELIVERIES,
+    &DELIVERY_SECONDS,
+    &DELIVERY_LAG_SECONDS,
+    &COMMIT_FAILURES,
+    &TASK_RESTARTS,
+    &BUILD_INFO,
+    &START_TIME,
+    &RELOADS,
+    &CONFIG_VALID,
+    &CANARY_AGE_SECONDS,
+];
+
+const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+const SLOW: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+macro_rules! signal {
+    ($id:ident, $name:literal, $kind:expr, $unit:ident, $labels:expr, $help:literal) => {
+        pub(crate) static $id: Signal =
+            Signal { name: $name, kind: $kind, unit: Unit::$unit, labels: &$labels, help: $help };
+    };
+}
+
+signal!(
+    PROCESSED_BLOCKS,
+    "wk_processed_blocks_total",
+    SignalKind::Counter,
+    Count,
+    ["chain", "intake"],
+    "Blocks that all rules have seen, by the way they came in"
+);
+signal!(
+    PROCESSED_HEIGHT,
+    "wk_processed_height",
+    SignalKind::Gauge,
+    Blocks,
+    ["chain"],
+    "Height of the newest processed block"
+);
+signal!(
+    PROCESSING_SECONDS,
+    "wk_processing_seconds",
+    SignalKind::Histogram(FAST),
+    Seconds,
+    ["chain"],
+    "Time that rules and storing take for one batch of blocks"
+);
+signal!(
+    SEEN_TO_STORED_SECONDS,
+    "wk_seen_to_stored_seconds",
+    SignalKind::Histogram(FAST),
+    Seconds,
+    ["chain"],
+    "Time from handing on a live block until its findings are stored"
+);
+signal!(
+    QUEUE_DEPTH,
+    "wk_queue_depth",
+    SignalKind::Gauge,
+    Count,
+    ["chain"],
+    "Observations that wait to be processed; intake slows down when the queue is full"
+);
+signal!(
+    FINDINGS,
+    "wk_findings_total",
+    SignalKind::Counter,
+    Count,
+    ["source", "severity"],
+    "Findings made, by the kind of source and severity"
+);
+signal!(
+    EVALUATION_ERRORS,
+    "wk_rule_evaluation_errors_total",
+    SignalKind::Counter,
+    Count,
+    ["rule"],
+    "Evaluations that failed; each is shown with the rule and hides nothing else"
+);
+signal!(
+    COVERAGE_BLOCKS,
+    "wk_coverage_blocks",
+    SignalKind::Gauge,
+    Blocks,
+    ["chain", "verified"],
+    "Blocks looked at since the first one, by how they were verified: full or partial"
+);
+signal!(
+    COVERAGE_HOLES,
+    "wk_coverage_hole_blocks",
+    SignalKind::Gauge,
+    Blocks,
+    ["chain"],
+    "Blocks known to exist that were not looked at yet"
+);
+signal!(
+    OUTBOX_ROWS,
+    "wk_outbox_messages",
+    SignalKind::Gauge,
+    Count,
+    ["state"],
+    "Messages in the outbox: due, delivered or dead"
+);
+signal!(
+    DELIVERIES,
+    "wk_deliveries_total",
+    SignalKind::Counter,
+    Count,
+    ["receiver", "result"],
+    "Attempts to deliver a message: ok, retry or dead"
+);
+signal!(
+    DELIVERY_SECONDS,
+    "wk_delivery_seconds",
+    SignalKind::Histogram(FAST),
+    Seconds,
+    ["receiver"],
+    "Time that one attempt to deliver takes"
+);
+signal!(
+    DELIVERY_LAG_SECONDS,
+    "wk_delivery_lag_seconds",
+    SignalKind::Histogram(SLOW),
+    Seconds,
+    ["receiver"],
+    "Time from making a finding until its message is delivered"
+);
+signal!(
+    COMMIT_FAILURES,
+    "wk_commit_failures_total",
+    SignalKind::Counter,
+    Count,
+    ["chain"],
+    "Batches that could not be stored and are tried again"
+);
+signal!(
+    TASK_RESTARTS,
+    "wk_task_restarts",
+    SignalKind::Gauge,
+    Count,
+    ["task"],
+    "How often a task was started again after a failure"
+);
+signal!(
+    BUILD_INFO,
+    "wk_build_info",
+    SignalKind::Gauge,
+    Flag,
+    ["version"],
+    "Version of the running program; the value is always 1"
+);
+signal!(
+    START_TIME,
+    "wk_start_time_seconds",
+    SignalKind::Gauge,
+    Seconds,
+    [],
+    "When the program started, as Unix time"
+);
+signal!(
+    RELOADS,
+    "wk_config_reloads_total",
+    SignalKind::Counter,
+    Count,
+    ["result"],
+    "Reloads of the config: ok or failed"
+);
+signal!(
+    CONFIG_VALID,
+    "wk_config_last_reload_success",
+    SignalKind::Gauge,
+    Flag,
+    [],
+    "1 when the newest config was taken, 0 when it was refused and the old one runs on"
+);
+signal!(
+    CANARY_AGE_SECONDS,
+    "wk_canary_age_seconds",
+    SignalKind::Gauge,
+    Seconds,
+    [],
+    "Time since a canary last went all the way from finding to delivery"
+);
