@@ -100,6 +100,9 @@ const WAITS: [Duration; 5] = [
 /// After so many nulls in a row for blocks that others have, an endpoint is accused.
 const NULLS: u32 = 3;
 
+/// How long other endpoints are waited for, after one did not have a good answer.
+const OTHERS: Duration = Duration::from_secs(1);
+
 /// Answers that are asked for in one round at most.
 const MOST_ATTEMPTS: usize = 16;
 
@@ -206,7 +209,14 @@ impl Fetcher {
         let mut nulls: Vec<EndpointName> = Vec::new();
         let mut unanswered = None;
         for _ in 0..MOST_ATTEMPTS {
-            match self.attempt(want, purpose, &avoid).await {
+            // Others may be behind: at the head, nobody waits long for them to catch up.
+            let patience = match purpose {
+                Purpose::Live if !avoid.is_empty() => OTHERS,
+                Purpose::Live | Purpose::Backfill | Purpose::Probe => Duration::MAX,
+            };
+            let attempt = self.attempt(want, purpose, &avoid);
+            let Ok(attempt) = tokio::time::timeout(patience, attempt).await else { break };
+            match attempt {
                 Ok((fetched, doubt)) => {
                     self.blame_nulls(&nulls, &fetched.endpoint);
                     if self.is_as_good_as_usual(&fetched.report) {

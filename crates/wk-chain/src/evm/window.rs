@@ -201,14 +201,14 @@ impl Window {
 
     /// A block of a hole was followed after all.
     pub fn refill(&mut self, link: BlockLink) {
+        let placed = Placed { link, seen: true };
         let at = self.links.partition_point(|placed| placed.link.block.height < link.block.height);
         match self.links.get_mut(at) {
-            Some(placed) if placed.link.block.height == link.block.height => {
-                *placed = Placed { link, seen: true };
-            }
-            // Below the lowest link, nobody will ask.
-            Some(_) if at > 0 => self.links.insert(at, Placed { link, seen: true }),
-            Some(_) | None => {}
+            Some(above) if above.link.block.height == link.block.height => *above = placed,
+            // Below what is remembered, nobody will ask.
+            Some(_) if at == 0 && self.pruned => {}
+            Some(_) => self.links.insert(at, placed),
+            None => {}
         }
     }
 
@@ -390,6 +390,18 @@ mod tests {
         window.refill(link(28, 2028, 2027));
         assert_eq!(window.link_at(Height(28)), Some(link(28, 2028, 2027)));
         assert_eq!(window.link_at(Height(20)), Some(link(20, 1020, 1019)));
+    }
+
+    #[test]
+    fn blocks_filled_in_below_the_start_are_reverted_with_it() {
+        let mut window = Window::new(100);
+        window.append(link(10, 1010, 1009));
+        window.refill(link(8, 1008, 1007));
+        window.refill(link(9, 1009, 1008));
+        let branch = [link(10, 2010, 2009), link(9, 2009, 1008)];
+        assert!(matches!(window.step(&branch[..1], false), Step::NeedParent(_)));
+        let Step::Fork(fork) = window.step(&branch, false) else { panic!("it is a fork") };
+        assert_eq!(fork.reverted, [link(10, 1010, 1009), link(9, 1009, 1008)]);
     }
 
     #[test]

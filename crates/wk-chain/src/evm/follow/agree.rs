@@ -26,6 +26,11 @@ impl Agreement {
         self.heads.insert(endpoint.clone(), block);
     }
 
+    /// A block was told: it is to be counted, and all after it.
+    pub(super) fn told(&mut self, height: Height) {
+        self.next.get_or_insert(height);
+    }
+
     /// Blocks from `from` up were reverted.
     pub(super) fn cut(&mut self, from: Height) {
         self.next = self.next.map(|next| next.min(from));
@@ -36,10 +41,9 @@ impl Following {
     /// Counts who has each block, once all endpoints have it or enough time has passed.
     pub(super) async fn tell_agreement(&mut self) -> Result<(), FollowError> {
         let Some(tip) = self.window.tip() else { return Ok(()) };
-        let next = *self.agreement.next.get_or_insert(tip.block.height);
-        if next > tip.block.height {
+        let Some(next) = self.agreement.next.filter(|next| *next <= tip.block.height) else {
             return Ok(());
-        }
+        };
         let endpoints = self.pool.endpoints();
         if endpoints.len() < 2 {
             self.agreement.next = Some(tip.block.height.next());
@@ -54,6 +58,10 @@ impl Following {
             .filter(|block| self.window.hash_at(block.height) == Some(block.hash))
             .map(|block| block.height)
             .collect();
+        // Before the heads are reached, nothing is known.
+        if reached.is_empty() {
+            return Ok(());
+        }
         let mut facts = Vec::new();
         let mut height = next;
         while height <= tip.block.height && facts.len() < MOST_AT_ONCE {

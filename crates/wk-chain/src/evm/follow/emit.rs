@@ -85,6 +85,7 @@ impl Following {
         let below = link.block.height.previous().and_then(|below| self.window.hash_at(below));
         fetched.report.check_parent(&fetched.block.header, below);
         self.window.append(link);
+        self.agreement.told(link.block.height);
         self.health.progressed();
         self.tell_seen(&fetched, intake).await?;
         self.pool.followed(link.block);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use serde_json::json;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 use wk_model::{BlockLink, Height, Intake};
@@ -10,9 +11,10 @@ use wk_model::{BlockLink, Height, Intake};
 use super::plan::Done;
 use super::{FollowError, Following, Rival, Side};
 use crate::evm::config::StartAt;
-use crate::evm::fetch::{FetchError, Fetched, Want};
+use crate::evm::fetch::{FetchError, Fetched, Want, quantity};
 use crate::evm::window::Step;
-use crate::rpc::{HeadSeen, Purpose};
+use crate::evm::wire::RawHeader;
+use crate::rpc::{HeadSeen, Purpose, Request};
 
 /// Failures after which the next block is left out as a hole.
 const STRIKES: u32 = 2;
@@ -20,6 +22,9 @@ const STRIKES: u32 = 2;
 const CATCH_UP: u64 = 32;
 /// Announced heads that are remembered.
 const MOST_ANNOUNCED: usize = 1_024;
+/// Time between two looks at whether blocks may be left for later, and longest time for one.
+const LEAVE_OUT_EVERY: Duration = Duration::from_secs(1);
+const LEAVE_OUT_TIME: Duration = Duration::from_secs(2);
 /// Waits before a block is asked for again while nobody answers.
 const UNANSWERED: Duration = Duration::from_millis(500);
 
@@ -113,26 +118,41 @@ impl Following {
                 return Ok(());
             }
             let gap = goal.block.height.above(next);
-            if gap > self.config.max_catchup_gap {
-                // What was stored last must be known to be the chain before anything is left out:
-                // one block is read in order.
-                let is_sure = self.resumed || self.window.tip().is_none();
-                if !self.plan.is_empty() && !is_sure {
-                    return Ok(());
-                }
-                if self.plan.is_empty() && is_sure && self.is_reached(goal.block.height) {
-                    let to = Height(goal.block.height.0 - 1);
-                    self.live_from = goal.block.height;
-                    let reason = format!("{gap} blocks behind the head; filled in behind it");
-                    self.open_hole(next, to, &reason).await?;
-                    continue;
-                }
+            if gap > self.config.max_catchup_gap && self.may_leave_out(goal.block.height).await? {
+                self.plan.clear();
+                let from = self.next_wanted().unwrap_or(next);
+                let to = Height(goal.block.height.0 - 1);
+                self.live_from = goal.block.height;
+                let reason = format!("{gap} blocks behind the head; filled in behind it");
+                self.open_hole(from, to, &reason).await?;
+                continue;
             }
             let want = self.want(next, goal);
             let purpose = if next >= self.live_from { Purpose::Live } else { Purpose::Backfill };
             self.plan.push(want, self.fetcher.spawn(want, purpose));
         }
         Ok(())
+    }
+
+    /// Whether the blocks between the chain and `goal` may be left for later. What was told last
+    /// must still be the chain: a reorg below a hole would go unnoticed for long.
+    async fn may_leave_out(&mut self, goal: Height) -> Result<bool, FollowError> {
+        if self.left_out.is_some_and(|last| last.elapsed() < LEAVE_OUT_EVERY) {
+            return Ok(false);
+        }
+        self.left_out = Some(Instant::now());
+        if !self.is_reached(goal) {
+            return Ok(false);
+        }
+        let Some(tip) = self.window.tip() else { return Ok(true) };
+        let params = json!([quantity(tip.block.height), false]);
+        let call = self.pool.call(Request::live("eth_getBlockByNumber", params));
+        let reply = self.stop.run(timeout(LEAVE_OUT_TIME, call)).await;
+        let hash = match reply.ok_or(FollowError::Stopped)? {
+            Ok(Ok(reply)) => RawHeader::parse(&reply.value).ok().map(|raw| raw.header.hash),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        Ok(hash == Some(tip.block.hash))
     }
 
     /// Whether most endpoints that count have got about as far as `height`: one alone may lie.

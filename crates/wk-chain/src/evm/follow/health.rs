@@ -138,8 +138,15 @@ impl Following {
         if self.health.failing.is_none() && self.health.answered.elapsed() > SILENCE && down() {
             self.health.failed("every endpoint is down".to_owned());
         }
+        // A chain that makes blocks when it has something to say is given more time.
+        let usual = self.config.halt_after(block_time);
+        let limit = match self.config.halt_after {
+            Some(_) => usual,
+            None => usual.max(self.metrics.longest_interval() * 3),
+        };
+        let silence = SILENCE.min(limit);
         match &self.health.failing {
-            Some((since, error)) if since.elapsed() > SILENCE && !self.health.unreachable => {
+            Some((since, error)) if since.elapsed() > silence && !self.health.unreachable => {
                 let finding = self.about().unreachable(since.elapsed(), error);
                 self.health.unreachable = true;
                 self.raise(finding, "").await?;
@@ -152,12 +159,6 @@ impl Following {
             }
             Some(_) | None => {}
         }
-        // A chain that makes blocks when it has something to say is given more time.
-        let usual = self.config.halt_after(block_time);
-        let limit = match self.config.halt_after {
-            Some(_) => usual,
-            None => usual.max(self.metrics.longest_interval() * 3),
-        };
         let silent = self.health.progress.elapsed();
         if silent > limit && !self.health.halted && self.health.failing.is_none() {
             self.health.halted = true;

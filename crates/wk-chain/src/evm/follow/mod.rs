@@ -86,6 +86,8 @@ struct Following {
     source: Option<EndpointName>,
     /// Blocks on their way, in order.
     plan: Plan,
+    /// When blocks were last considered to be left for later.
+    left_out: Option<Instant>,
     /// How often the next block could not be had.
     strikes: (Height, u32),
     /// A reorg that was told, and the height at which its branch is followed.
@@ -178,10 +180,8 @@ impl Follower {
 impl Following {
     fn new(follower: Follower, out: mpsc::Sender<Observation>, stop: StopToken) -> Following {
         let Follower { chain, config, pool, fetcher, clock, metrics, resume, status } = follower;
-        let Resume { links, digests, safe, finalized, holes, first, standing } = resume;
-        let lowest = links.first().map(|link| link.block.height);
-        let pruned = lowest.is_some_and(|lowest| first.is_none_or(|first| first < lowest));
-        let window = Window::restore(config.reorg_window, &links, pruned, finalized);
+        let window = resume.window(config.reorg_window);
+        let Resume { links: _, digests, safe, finalized, holes, first: _, standing } = resume;
         Following {
             window,
             first: None,
@@ -193,6 +193,7 @@ impl Following {
             last_vote: None,
             source: None,
             plan: Plan::default(),
+            left_out: None,
             strikes: (Height(0), 0),
             reorg: None,
             holes: Holes::new(&holes),

@@ -82,6 +82,11 @@ impl Following {
                     return self.tell_refilled(fetched).await;
                 }
                 debug!(chain = %self.chain, block = %link.block, "a block of a hole does not fit");
+                let below = height.previous().and_then(|below| self.window.link_at(below));
+                if let Some(below) = below.filter(|below| below.block.hash != link.parent) {
+                    self.retries.failed(height, self.block_time());
+                    return self.doubt_below(below, link, fetched.endpoint).await;
+                }
             }
             Err(error) => {
                 debug!(chain = %self.chain, %height, error = %chain_of(&error), "a hole stays open");

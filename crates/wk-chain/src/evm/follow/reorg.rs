@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
-use wk_model::{B256, BlockLink, Height, Intake};
+use wk_model::{B256, BlockLink, BlockRef, Height, Intake};
 
 use super::findings::REORG;
 use super::heads::chain_of;
@@ -15,7 +15,7 @@ use super::{FollowError, Following};
 use crate::evm::fetch::{Want, quantity};
 use crate::evm::window::{Fork, Step};
 use crate::evm::wire::RawHeader;
-use crate::rpc::{EndpointName, HeadSeen, Health, Purpose, Request};
+use crate::rpc::{EndpointName, HeadSeen, HeadVia, Health, Purpose, Request};
 
 /// Shortest and longest time between two votes: a liar must not keep us busy.
 const VOTE_EVERY: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
@@ -33,6 +33,13 @@ struct Votes {
     old: u32,
     /// The endpoint whose heads were followed so far is for the new branch.
     source_left: bool,
+}
+
+/// The branch that an endpoint is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Old,
+    New,
 }
 
 /// Whether to follow a new branch.
@@ -118,6 +125,31 @@ impl Following {
         }
     }
 
+    /// A block of a hole, `above`, does not link to the told block `below` it: the chain changed
+    /// below the hole. If the endpoints say so, everything from there up is taken back.
+    pub(super) async fn doubt_below(
+        &mut self,
+        below: BlockLink,
+        above: BlockLink,
+        endpoint: EndpointName,
+    ) -> Result<(), FollowError> {
+        let believed = self.believed();
+        let votes = self.vote(&believed, above, below).await;
+        debug!(chain = %self.chain, below = %below.block, ?votes, "the chain changed below a hole");
+        if votes.decide() != Verdict::Follow {
+            return Ok(());
+        }
+        let wanted = BlockRef { height: below.block.height, hash: above.parent };
+        let header = self.stop.run(self.fetcher.header(wanted)).await;
+        let Ok(header) = header.ok_or(FollowError::Stopped)? else { return Ok(()) };
+        self.plan.clear();
+        self.goal = None;
+        let (via, at) = (HeadVia::Poll, self.clock.now());
+        self.switch_to(HeadSeen { endpoint, link: header.link(), via, at }).await?;
+        self.poll();
+        Ok(())
+    }
+
     /// Endpoints whose word counts: those in good health, or all that answer when there are none.
     pub(super) fn believed(&self) -> Vec<EndpointName> {
         let endpoints = self.pool.endpoints();
@@ -131,32 +163,45 @@ impl Following {
             .collect()
     }
 
-    /// Asks every believed endpoint which of two branches it is on.
+    /// Asks every believed endpoint which of two branches it is on: the one of `tip`, or the one
+    /// of `new`.
     async fn vote(&self, believed: &[EndpointName], new: BlockLink, tip: BlockLink) -> Votes {
-        let height = new.block.height.min(tip.block.height);
-        let old = self.window.hash_at(height);
-        let ask = async |endpoint: &EndpointName| {
+        let ask = async |endpoint: &EndpointName, height: Height| {
             let params = json!([quantity(height), false]);
             let request = Request::live("eth_getBlockByNumber", params);
             let reply =
                 timeout(VOTE_TIME, self.pool.call_on(endpoint, request)).await.ok()?.ok()?;
-            RawHeader::parse(&reply.value).ok().map(|header| header.header.hash)
+            if reply.is_null() {
+                return Some(None);
+            }
+            RawHeader::parse(&reply.value).ok().map(|header| Some(header.header.hash))
         };
-        let answers = self.stop.run(join_all(believed.iter().map(ask))).await.unwrap_or_default();
-        let is_new = |hash: B256| match new.block.height.0 - height.0 {
-            0 => hash == new.block.hash,
-            1 => hash == new.parent,
-            // Which block of the branch is there is not known; any that is not ours.
-            _ => Some(hash) != old,
+        let side = async |endpoint: &EndpointName| {
+            let at_tip = ask(endpoint, tip.block.height).await?;
+            if at_tip == Some(tip.block.hash) {
+                return Some(Side::Old);
+            }
+            let is_new = match new.block.height.0.checked_sub(tip.block.height.0) {
+                Some(0) => at_tip == Some(new.block.hash),
+                Some(1) => at_tip == Some(new.parent),
+                // Which block of the branch is there is not known; any that is not ours.
+                Some(_) => at_tip.is_some(),
+                None => ask(endpoint, new.block.height).await? == Some(new.block.hash),
+            };
+            is_new.then_some(Side::New)
         };
+        let answers = join_all(believed.iter().map(side));
         let mut votes = Votes::default();
-        for (endpoint, hash) in believed.iter().zip(answers) {
-            let Some(hash) = hash else { continue };
-            if Some(hash) == old {
-                votes.old += 1;
-            } else if is_new(hash) {
-                votes.new += 1;
-                votes.source_left |= self.source.as_ref() == Some(endpoint);
+        for (endpoint, side) in
+            believed.iter().zip(self.stop.run(answers).await.unwrap_or_default())
+        {
+            match side {
+                Some(Side::Old) => votes.old += 1,
+                Some(Side::New) => {
+                    votes.new += 1;
+                    votes.source_left |= self.source.as_ref() == Some(endpoint);
+                }
+                None => {}
             }
         }
         votes
