@@ -228,10 +228,10 @@ mod tests {
         check("address", json!("pool"), Err(""));
         check(
             "address",
-            json!("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD"),
+            json!("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),
             Ok("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"),
         );
-        check("address", json!("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAEd"), Err(""));
+        check("address", json!("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD"), Err(""));
         check("bytes4", json!("0xa9"), Err(""));
         check("bool", json!("true"), Err(""));
         check("uint256[]", json!([1, "x"]), Err("[1]"));

@@ -22,6 +22,8 @@ struct Inner {
     decoder: Decoder,
     chains: Vec<ChainName>,
     indices: HashMap<ChainName, Index>,
+    /// The rules that run.
+    runs: HashSet<Arc<str>>,
     probes: HashMap<Arc<str>, usize>,
 }
 
@@ -103,7 +105,8 @@ impl RuleSet {
             .filter(|(_, rule)| rule.trigger == Trigger::Http)
             .map(|(place, rule)| (Arc::clone(&rule.id), place))
             .collect();
-        RuleSet(Arc::new(Inner { rules, decoder, chains, indices, probes }))
+        let runs = running().map(|(_, rule)| Arc::clone(&rule.id)).collect();
+        RuleSet(Arc::new(Inner { rules, decoder, chains, indices, runs, probes }))
     }
 
     /// Only the rules with these ids, also those that are disabled: for tests and backtests.
@@ -231,8 +234,9 @@ impl RuleSet {
         &self.0.decoder
     }
 
-    pub(crate) fn chains(&self) -> &[ChainName] {
-        &self.0.chains
+    /// The rules that run.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.0.rules.iter().filter(|rule| self.0.runs.contains(&rule.id))
     }
 
     /// The running `http` rule with this id.

@@ -174,8 +174,8 @@ mod tests {
     fn renders_what_its_expressions_say() {
         let check = |text: &str, expected: &str| {
             let template = Template::compile(text, &env()).expect(text);
-            let scope = [Value::from(5_u64), Value::string("a\nb\u{202e}"), Value::Null];
-            assert_eq!(template.render(&scope[..]), (expected.to_owned(), None), "{text}");
+            let scope = vec![Value::from(5_u64), Value::string("a\nb\u{202e}"), Value::Null];
+            assert_eq!(template.render(&scope), (expected.to_owned(), None), "{text}");
         };
         check("plain", "plain");
         check("${amount} of ${amount + 1}", "5 of 6");
@@ -188,8 +188,8 @@ mod tests {
     #[test]
     fn a_fault_leaves_a_hole_and_is_told() {
         let template = Template::compile("${1 / (amount - 5)} left", &env()).expect("it compiles");
-        let scope = [Value::from(5_u64), Value::string(""), Value::Null];
-        let (title, fault) = template.render(&scope[..]);
+        let scope = vec![Value::from(5_u64), Value::string(""), Value::Null];
+        let (title, fault) = template.render(&scope);
         assert_eq!(title, "? left");
         assert!(fault.is_some_and(|fault| fault.contains("division by zero")));
     }

@@ -36,7 +36,8 @@ pub struct TestConfig {
     pub chain: Option<String>,
     /// What happens, in order.
     pub given: Vec<GivenConfig>,
-    /// Every finding that must come of it, and no other. Empty: nothing may fire.
+    /// Every finding that must come of it, and no other. Empty: nothing may fire. A rule that cannot
+    /// be evaluated fails the test.
     #[serde(default)]
     pub expect: Vec<ExpectConfig>,
 }
@@ -57,11 +58,13 @@ pub struct GivenConfig {
     /// Events in the block, each in a transaction of its own, after `txs`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<GivenEvent>,
-    /// What the reads of `evm.state` rules answer at this block: the value by rule id, or for a rule
-    /// with `reads` a map of values. Rules that are not named have no answer here.
+    /// What the reads of `evm.state` rules answer from this block on: the value by rule id; for a
+    /// rule with `reads`, or a call that returns several values, a map or list of values. Rules that
+    /// were never named do not look.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub state: BTreeMap<String, Value>,
-    /// How many blocks like this one follow each other; their numbers and times go on. Default 1.
+    /// How many blocks like this one follow each other, up to 10000; their numbers and times go on.
+    /// Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<u32>,
     /// Transactions that wait for inclusion.
@@ -107,7 +110,7 @@ pub enum GivenTime {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GivenTx {
-    /// Sender. Default: `0x…f0`.
+    /// Sender: an address or a contract's name. Default: `0x00000000000000000000000000000000000000f0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Receiver: a contract's name or an address. Default: none, which creates a contract.
@@ -202,7 +205,7 @@ pub struct GivenProbe {
 pub struct ExpectConfig {
     /// The rule that makes it.
     pub rule: String,
-    /// How many such findings. Default 1; 0 says that there is none.
+    /// How many such findings, up to 1000. Default 1; 0 says that there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// Its title, in full.
