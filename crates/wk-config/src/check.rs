@@ -2,7 +2,7 @@
 //! compile.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::error::Error as _;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,9 +12,10 @@ use wk_chain::evm::EvmConfig;
 use wk_chain::rpc::{EndpointConfig, EndpointSettings, Pool};
 use wk_model::{ChainName, Problem, Secret};
 use wk_notifiers::Receivers;
+use wk_rules::{HttpProbe, List, RuleEnv, RuleSet};
 use wk_runtime::{Clock, Metrics, read_secret};
 
-use crate::config::{ChainConfig, Config};
+use crate::config::{ChainConfig, Config, probe_config};
 use crate::fault::FaultSeverity;
 use crate::nearest::nearest;
 
@@ -24,6 +25,10 @@ pub(crate) struct Checked {
     pub(crate) findings: Vec<Found>,
     /// None when the contracts do not fit together.
     pub(crate) decoder: Option<Decoder>,
+    /// None when some rule does not compile.
+    pub(crate) rules: Option<RuleSet>,
+    /// The rules' tests, ready to run.
+    pub(crate) tests: Vec<wk_rules::Test>,
     /// Files that were read, or should have been.
     pub(crate) files: Vec<PathBuf>,
 }
@@ -45,7 +50,7 @@ pub(crate) struct Names {
     pub(crate) lists: BTreeSet<String>,
     pub(crate) receivers: BTreeSet<String>,
     pub(crate) rules: BTreeSet<String>,
-    /// Entries with faults, such as `contracts.vault`. What else is said of them, and of those who
+    /// Entries with faults, such as `contracts.vault` or `rules[3]`. What else is said of them, and of those who
     /// use them, may be a mere consequence.
     pub(crate) broken: BTreeSet<String>,
 }
@@ -72,9 +77,9 @@ pub(crate) fn check(config: &Config, mut names: Names, base: &Path) -> Checked {
     checked.server(config);
     checked.chains(config, &mut names);
     checked.contracts(config, &mut names, base);
-    checked.lists(config, &mut names, base);
+    let lists = checked.lists(config, &mut names, base);
     checked.receivers(config, &names);
-    checked.rules(config, &names, base);
+    checked.rules(config, &names, lists);
     checked.tests(config, &names);
     checked
 }
@@ -152,23 +157,38 @@ impl Checked {
         }
     }
 
-    fn lists(&mut self, config: &Config, names: &mut Names, base: &Path) {
+    fn lists(&mut self, config: &Config, names: &mut Names, base: &Path) -> BTreeMap<String, List> {
+        let mut lists = BTreeMap::new();
         for (name, list) in &config.lists {
-            let Some(file) = &list.file else { continue };
-            self.files.push(base.join(file));
-            if let Err(error) = list.read(base) {
-                let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-                let message = format!("cannot read `{}`: {why}", file.display());
-                self.error(
-                    Problem::new(format!("lists.{name}.file"), message)
-                        .hint("The path counts from the folder of the config file."),
-                );
-                names.broken.insert(format!("lists.{name}"));
+            self.files.extend(list.file.iter().map(|file| base.join(file)));
+            let built = match list.read(base) {
+                Ok(items) => List::build(list, &items),
+                Err(error) => {
+                    let file = list.file.as_deref().unwrap_or(Path::new("")).display();
+                    let why =
+                        error.source().map_or_else(|| error.to_string(), |why| why.to_string());
+                    let hint = "The path counts from the folder of the config file.";
+                    Err(vec![
+                        Problem::new("file", format!("cannot read `{file}`: {why}")).hint(hint),
+                    ])
+                }
+            };
+            match built {
+                Ok(list) => {
+                    lists.insert(name.clone(), list);
+                }
+                Err(problems) => {
+                    names.broken.insert(format!("lists.{name}"));
+                    for problem in problems {
+                        self.error(problem.under(&format!("lists.{name}")));
+                    }
+                }
             }
         }
+        lists
     }
 
-    fn rules(&mut self, config: &Config, names: &Names, base: &Path) {
+    fn rules(&mut self, config: &Config, names: &Names, lists: BTreeMap<String, List>) {
         let mut first: HashMap<&str, usize> = HashMap::new();
         for (index, rule) in config.rules.iter().enumerate() {
             if let Some(earlier) = first.get(rule.id.as_str()) {
@@ -185,7 +205,83 @@ impl Checked {
                 first.insert(&rule.id, index);
             }
         }
-        let _ = (names, base);
+        let nothing = || Decoder::build(Vec::new()).expect("no contracts are no two of a kind");
+        let decoder = self.decoder.clone().unwrap_or_else(nothing);
+        let unusable = |section: &'static str, known: &BTreeSet<String>| -> BTreeSet<String> {
+            let broken = |name: &&String| names.broken.contains(&format!("{section}.{name}"));
+            known.iter().filter(broken).cloned().collect()
+        };
+        let mut broken = unusable("contracts", &names.contracts);
+        broken.extend(unusable("lists", &names.lists));
+        let env = RuleEnv {
+            chains: names.chains.iter().map(|name| ChainName::new(name)).collect(),
+            decoder,
+            lists,
+            broken,
+        };
+        match RuleSet::compile(&config.rules, &env) {
+            Ok(rules) => {
+                self.probes(config, &rules);
+                match wk_rules::testing::build(&config.tests, &rules, &env) {
+                    Ok(tests) => self.tests = tests,
+                    Err(problems) => {
+                        for problem in problems {
+                            self.error(problem.under("tests"));
+                        }
+                    }
+                }
+                self.rules = Some(rules);
+            }
+            Err(problems) => self.refused_rules(problems, &names.broken),
+        }
+    }
+
+    /// Tells what the rules' compiler found, without what was told before or follows from it.
+    fn refused_rules(&mut self, problems: Vec<Problem>, broken: &BTreeSet<String>) {
+        let problems = || problems.iter().cloned().map(|problem| problem.under("rules"));
+        let rule = |path: &str| path.split_inclusive(']').next().unwrap_or_default().to_owned();
+        // Rules of the same name were told with both places.
+        let told: HashSet<String> =
+            self.findings.iter().map(|found| found.problem.path.clone()).collect();
+        // Without its contracts, a rule's events and variables mean nothing.
+        let is_watch = |path: &str| path.contains(".watch");
+        let lost: HashSet<String> = problems()
+            .filter(|problem| is_watch(&problem.path))
+            .map(|problem| rule(&problem.path))
+            .collect();
+        for mut problem in problems() {
+            let rule = rule(&problem.path);
+            // What is missing of a rule may be what was wrong in it.
+            let follows = broken.contains(&rule)
+                || lost.contains(&rule) && !is_watch(&problem.path)
+                || told.contains(&problem.path);
+            if problem.hint.is_none() && problem.span.is_some() {
+                problem = problem.hint(
+                    "Conditions are CEL, such as `amount > ether(\"10\") && to in lists.known`.",
+                );
+            }
+            if !follows {
+                self.error(problem);
+            }
+        }
+    }
+
+    fn probes(&mut self, config: &Config, rules: &RuleSet) {
+        for probe in rules.http_probes() {
+            let place = config.rules.iter().position(|rule| rule.id == probe.rule);
+            let path = format!("rules[{}]", place.expect("a probe belongs to a rule"));
+            let HttpProbe { url, headers, .. } = &probe;
+            let secrets = headers.iter().map(|(name, value)| (format!("headers.{name}"), value));
+            let unreadable: Vec<Problem> = [("url".to_owned(), url)]
+                .into_iter()
+                .chain(secrets)
+                .filter_map(|(path, secret)| unreadable(path, secret))
+                .collect();
+            unreadable.into_iter().for_each(|problem| self.warn(problem.under(&path)));
+            for problem in probe_config(probe).problems() {
+                self.error(problem.under(&path));
+            }
+        }
     }
 
     fn tests(&mut self, config: &Config, names: &Names) {
@@ -244,6 +340,9 @@ impl Checked {
         match Decoder::build(built) {
             Ok(decoder) => self.decoder = Some(decoder),
             Err(problems) => {
+                names
+                    .broken
+                    .extend(config.contracts.keys().map(|name| format!("contracts.{name}")));
                 for problem in problems {
                     self.error(problem.under("contracts"));
                 }

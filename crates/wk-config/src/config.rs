@@ -11,9 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use wk_chain::abi::ContractConfig;
 use wk_chain::evm::EvmConfig;
 use wk_chain::rpc::EndpointConfig;
+use wk_collectors::{ProbeConfig, ProbeMethod};
 use wk_model::{ChainName, Secret};
 use wk_notifiers::ReceiverConfig;
-use wk_rules::{ListConfig, OneOrMany, RuleConfig, TestConfig};
+use wk_rules::{HttpMethod, HttpProbe, ListConfig, OneOrMany, RuleConfig, TestConfig};
 
 /// Settings of Watchkeeper. Every key may be left out; an empty file is valid.
 ///
@@ -144,6 +145,17 @@ impl Config {
         }
         self
     }
+}
+
+/// The settings of the probe that a rule asks for.
+pub fn probe_config(probe: HttpProbe) -> ProbeConfig {
+    let HttpProbe { rule, url, method, headers, body, interval, timeout } = probe;
+    let method = match method {
+        HttpMethod::Get => ProbeMethod::Get,
+        HttpMethod::Head => ProbeMethod::Head,
+        HttpMethod::Post => ProbeMethod::Post,
+    };
+    ProbeConfig { rule, url, method, headers, body, interval: interval.0, timeout: timeout.0 }
 }
 
 /// The JSON schema (draft 07) of a config file, for editors. The same for the same program.

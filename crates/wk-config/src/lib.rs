@@ -18,7 +18,9 @@ mod sources;
 mod tree;
 mod yaml;
 
-pub use config::{Anonymous, AuthConfig, ChainConfig, Config, RouteConfig, ServerConfig, schema};
+pub use config::{
+    Anonymous, AuthConfig, ChainConfig, Config, RouteConfig, ServerConfig, probe_config, schema,
+};
 pub use diagnostic::{ConfigErrors, Diagnostic, Location, Related};
 pub use fault::FaultSeverity;
 pub use interpolate::Environment;

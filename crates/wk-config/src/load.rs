@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use wk_chain::abi::Decoder;
 use wk_model::Secret;
+use wk_rules::RuleSet;
 
 use crate::check::{Found, Names, check};
 use crate::config::Config;
 use crate::de;
 use crate::diagnostic::{ConfigErrors, Diagnostic, diagnose};
-use crate::fault::{Fault, Faults};
+use crate::fault::{Fault, FaultSeverity, Faults};
 use crate::homes::homes;
 use crate::interpolate::Environment;
 use crate::merge::merge;
@@ -26,6 +27,10 @@ pub const DEFAULT_FILE: &str = "watchkeeper.yaml";
 pub struct Loaded {
     /// The settings. Receivers that follow from defaults are written out.
     pub config: Config,
+    /// The rules, compiled.
+    pub rules: RuleSet,
+    /// The rules' tests, ready to run.
+    pub tests: Vec<wk_rules::Test>,
     /// Knows the contracts and their ABIs.
     pub decoder: Decoder,
     /// Folder that relative paths in the config count from.
@@ -169,6 +174,11 @@ fn finish(
     let Tree { sources, root, dropped, unresolved } = tree;
     let checked = check(&config, names, base);
     for Found { problem, severity, related } in checked.findings {
+        if faults.is_full() {
+            // Looking for the places of thousands takes time, and nobody reads them.
+            faults.more += usize::from(severity == FaultSeverity::Error);
+            continue;
+        }
         let told = |root| is_unresolved(&problem.path, root, dropped, unresolved);
         if root.as_ref().is_some_and(told) {
             continue;
@@ -179,7 +189,8 @@ fn finish(
         });
         faults.push(Fault { severity, related, ..fault });
     }
-    let Some(decoder) = checked.decoder.filter(|_| !faults.has_errors()) else {
+    let (Some(decoder), Some(rules), false) = (checked.decoder, checked.rules, faults.has_errors())
+    else {
         return Err(ConfigErrors::new(faults, sources));
     };
     files.extend(checked.files);
@@ -187,6 +198,8 @@ fn finish(
     files.dedup();
     Ok(Loaded {
         config: config.complete(),
+        rules,
+        tests: checked.tests,
         decoder,
         base: base.to_owned(),
         files,
@@ -204,19 +217,24 @@ fn written_names(config: &Config, tree: &Tree) -> Names {
     names.contracts.extend(keys("contracts"));
     names.lists.extend(keys("lists"));
     names.receivers.extend(keys("receivers"));
-    if let Some(Value::List(rules)) = root.entry("rules").map(|entry| &entry.value.value) {
-        let ids = rules.iter().filter_map(|rule| rule.entry("id"));
-        names.rules.extend(ids.filter_map(|id| match &id.value.value {
-            Value::Scalar(scalar) => Some(scalar.text.clone()),
-            Value::List(_) | Value::Map(_) => None,
-        }));
-    }
+    let rules = match root.entry("rules").map(|entry| &entry.value.value) {
+        Some(Value::List(rules)) => rules.as_slice(),
+        _ => &[],
+    };
+    let ids = rules.iter().filter_map(|rule| rule.entry("id"));
+    names.rules.extend(ids.filter_map(|id| match &id.value.value {
+        Value::Scalar(scalar) => Some(scalar.text.clone()),
+        Value::List(_) | Value::Map(_) => None,
+    }));
+    let is_broken = |node: &Node| has_any(node, &tree.dropped) || has_any(node, &tree.unresolved);
     for part in ["chains", "contracts", "lists", "receivers"] {
-        let broken = section(part).iter().filter(|entry| {
-            has_any(&entry.value, &tree.dropped) || has_any(&entry.value, &tree.unresolved)
-        });
+        let broken = section(part).iter().filter(|entry| is_broken(&entry.value));
         names.broken.extend(broken.map(|entry| format!("{part}.{}", entry.key)));
     }
+    // Counted as in the typed config, which lacks the rules that were left out as a whole.
+    let kept = rules.iter().filter(|rule| !tree.dropped.contains(&rule.id)).enumerate();
+    let broken = kept.filter(|(_, rule)| is_broken(rule));
+    names.broken.extend(broken.map(|(index, _)| format!("rules[{index}]")));
     names
 }
 

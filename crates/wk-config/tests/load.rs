@@ -59,7 +59,7 @@ fn a_good_config_loads() {
     // Titles are templates of their own.
     assert_eq!(
         config.rules[0].title.as_deref(),
-        Some("${format_units(amount, 18)} tokens to ${to}")
+        Some("${formatUnits(amount, 18)} tokens to ${to}")
     );
     assert!(decoder.contract_named("vault").is_some());
     assert_eq!(config.route.receiver.0, ["console"]);
@@ -107,7 +107,7 @@ fn values_keep_what_was_written() {
 fn numbers_and_switches_may_come_from_variables() {
     let environment = Environment::fixed([("ID", "1"), ("ON", "false"), ("URL", "http://a")]);
     let yaml = "chains: {a: {evm: {rpc: \"${URL}\", chain_id: \"${ID}\", reorg_window: 1_000}}}\n\
-                rules: [{id: b, on: evm.block, enabled: \"${ON}\"}]\n";
+                rules: [{id: b, on: evm.block, if: gas_used > 5, enabled: \"${ON}\"}]\n";
     let texts = vec![("a.yaml".to_owned(), yaml.to_owned())];
     let loaded = load_texts(texts, Path::new("."), &environment).unwrap();
     let ChainConfig::Evm(evm) = &loaded.config.chains[&ChainName::new("a")];
@@ -120,9 +120,12 @@ fn a_folder_is_one_config() {
     let (folder, loaded) = folder(&[
         (
             "10-chains.yaml",
-            "chains: {a: {evm: {rpc: http://one}}}\nrules: [{id: x, on: evm.block}]",
+            "chains: {a: {evm: {rpc: http://one}}}\nrules: [{id: x, on: evm.block, if: gas_used > 5}]",
         ),
-        ("20-more.yml", "chains: {b: {evm: {rpc: http://two}}}\nrules: [{id: y, on: evm.block}]"),
+        (
+            "20-more.yml",
+            "chains: {b: {evm: {rpc: http://two}}}\nrules: [{id: y, on: evm.block, if: gas_used > 5}]",
+        ),
         ("30-empty.yaml", "# nothing\n"),
         (".hidden.yaml", "unknown: 1"),
         ("readme.txt", "unknown: 1"),
@@ -195,7 +198,7 @@ fn missing_and_unreadable_files_are_named() {
 #[test]
 fn anchors_and_merge_keys_spare_repetition() {
     let loaded = text(
-        "x-rule: &rule {on: evm.block, severity: P0, notify: console}\n\
+        "x-rule: &rule {on: evm.block, if: gas_used > 5, severity: P0, notify: console}\n\
          chains: {a: {evm: {rpc: http://one}}}\n\
          receivers: {console: {stdout: {}}}\n\
          rules:\n  - {<<: *rule, id: one}\n  - {id: two, severity: P3, <<: [*rule]}\n",
@@ -212,10 +215,10 @@ fn a_fault_in_one_place_does_not_hide_the_others() {
         "chains: {a: {evm: {rpc: http://one}}}\n\
          receivers: {console: {stdout: {}}}\n\
          rules:\n\
-         - {id: one, on: evm.block, severty: P1}\n\
-         - {id: two, on: evm.block, severity: 1}\n\
-         - {on: evm.block}\n\
-         - {id: four, on: evm.block, notify: nobody}\n",
+         - {id: one, on: evm.block, if: gas_used > 5, severty: P1}\n\
+         - {id: two, on: evm.block, if: gas_used > 5, severity: 1}\n\
+         - {on: evm.block, if: gas_used > 5}\n\
+         - {id: four, on: evm.block, if: gas_used > 5, notify: nobody}\n",
     )
     .unwrap_err();
     let lines: Vec<usize> =
