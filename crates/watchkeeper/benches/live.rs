@@ -89,7 +89,7 @@ async fn bench() {
         .accepted()
         .iter()
         .filter_map(|message| {
-            let hash = message.json()["finding"]["position"]["block"]["hash"].as_str()?.to_owned();
+            let hash = message.json()["finding"]["position"]["hash"].as_str()?.to_owned();
             let received = message.at.checked_sub(offset)?;
             let seen: &Instant = seen.get(&hash)?;
             Some((origin + received).saturating_duration_since(*seen).as_secs_f64() * 1_000.0)

@@ -43,7 +43,7 @@ receivers:
     anvil.execute(&large).await;
     receiver
         .wait_for("the large withdrawal is told", Duration::from_secs(20), |all| {
-            all.iter().any(|message| message.json()["kind"] == "found")
+            all.iter().any(|message| message.json()["kind"] == "finding")
         })
         .await;
     let took = sent.elapsed();
@@ -55,11 +55,11 @@ receivers:
     anvil.reorg(2).await;
     receiver
         .wait_for("the retraction is told", Duration::from_secs(20), |all| {
-            all.iter().any(|message| message.json()["kind"] == "retracted")
+            all.iter().any(|message| message.json()["kind"] == "retraction")
         })
         .await;
     let retraction =
-        receiver.accepted().into_iter().map(|m| m.json()).find(|m| m["kind"] == "retracted");
+        receiver.accepted().into_iter().map(|m| m.json()).find(|m| m["kind"] == "retraction");
     let retraction = retraction.expect("it was waited for");
     assert_eq!(retraction["finding"]["id"], found["finding"]["id"]);
 

@@ -84,7 +84,7 @@ receivers:
         .iter()
         .map(|finding| {
             let position = &finding["position"];
-            let hash = position["block"]["hash"].as_str().expect("a hash").to_owned();
+            let hash = position["hash"].as_str().expect("a hash").to_owned();
             (hash, position["log_index"].as_u64().expect("an index"))
         })
         .collect();
@@ -107,7 +107,7 @@ receivers:
     }
     let found: BTreeSet<String> = keys_of
         .keys()
-        .filter(|(_, kind)| kind == "\"found\"")
+        .filter(|(_, kind)| kind == "\"finding\"")
         .map(|(finding, _)| finding.clone())
         .collect();
     let of_rules: BTreeSet<String> = all

@@ -433,7 +433,8 @@ pub(crate) struct Finding {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Position {
     chain: String,
-    block: Block,
+    height: u64,
+    hash: String,
     /// The block's own timestamp, in seconds.
     time: u64,
     tx: Option<String>,
@@ -458,7 +459,8 @@ impl From<FindingRow> for Finding {
             labels: finding.labels,
             position: finding.position.map(|position| Position {
                 chain: position.chain.to_string(),
-                block: position.block.into(),
+                height: position.block.height.0,
+                hash: position.block.hash.to_string(),
                 time: position.time.0,
                 tx: position.tx.map(|tx| tx.to_string()),
                 log_index: position.log_index,

@@ -1,11 +1,10 @@
-//! Rules over past blocks, with nothing kept and nobody told.
+//! Rules over a chain's past, with nothing kept and nobody told.
 
 use wk_chain::abi::Decoder;
 use wk_chain::evm::state::StateReader;
 use wk_config::Loaded;
-use wk_model::{ChainName, Intake, evm};
-use wk_rules::{BlockInput, Evaluation, Memory, RuleSet};
-use wk_runtime::Clock;
+use wk_model::{ChainName, evm};
+use wk_rules::{BacktestSummary, RuleSet};
 
 use crate::{History, proxies, state_reads};
 
@@ -15,46 +14,37 @@ pub struct Backtest {
     rules: RuleSet,
     decoder: Decoder,
     reader: StateReader,
-    memory: Memory,
-    clock: Clock,
+    run: wk_rules::Backtest,
 }
 
 impl Backtest {
-    /// A run of the rules with these ids, also disabled ones.
+    /// A run of the rules with these ids, also disabled ones; of all running rules when there are
+    /// none.
     pub fn new(history: &History, loaded: &Loaded, chain: &ChainName, ids: &[&str]) -> Backtest {
+        let rules = if ids.is_empty() { loaded.rules.clone() } else { loaded.rules.only(ids) };
         Backtest {
             chain: chain.clone(),
-            rules: loaded.rules.only(ids),
+            run: wk_rules::Backtest::new(&rules, chain),
+            rules,
             decoder: loaded.decoder.clone(),
             reader: history.reader(),
-            memory: Memory::default(),
-            clock: Clock::system(),
         }
     }
 
-    /// What the rules make of the next block.
-    pub async fn look(&mut self, block: &evm::Block) -> Evaluation {
+    /// Looks at the next block, with what the rules want to know of its state.
+    pub async fn look(&mut self, block: &evm::Block) {
+        let Backtest { chain, rules, decoder, reader, run } = self;
         let at = block.header.block_ref();
-        self.decoder.observe(&self.chain, block);
-        proxies::look(&self.decoder, &self.reader, &self.chain, at).await;
-        let reads = self.rules.state_reads(&self.chain, block.header.height);
-        let state = state_reads::answer(&self.reader, at, reads).await;
-        let reasons = state_reads::revert_reasons(
-            &self.reader,
-            &self.decoder,
-            &self.rules,
-            &self.chain,
-            block,
-        );
-        let input = BlockInput {
-            chain: &self.chain,
-            block,
-            intake: Intake::Backfill,
-            state: &state,
-            revert_reasons: &reasons.await,
-            holes: &[],
-            now: self.clock.now(),
-        };
-        self.rules.evaluate(&mut self.memory, &input)
+        decoder.observe(chain, block);
+        proxies::look(decoder, reader, chain, at).await;
+        let reads = rules.state_reads(chain, block.header.height);
+        let state = state_reads::answer(reader, at, reads).await;
+        let reasons = state_reads::revert_reasons(reader, decoder, rules, chain, block).await;
+        run.block(block, &state, &reasons);
+    }
+
+    /// What came of it so far.
+    pub fn summary(&self) -> BacktestSummary {
+        self.run.summary()
     }
 }

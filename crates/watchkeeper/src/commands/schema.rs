@@ -12,7 +12,7 @@ pub(crate) fn run(command: &Schema) -> Result<(), Exit> {
         SchemaOf::Config => format!("{:#}", wk_config::schema()),
         SchemaOf::Openapi => wk_api::openapi(),
         SchemaOf::Metrics => metrics(),
-        SchemaOf::Rules => String::new(),
+        SchemaOf::Rules => rules(),
         SchemaOf::Cli => cli(),
     };
     Output::new(Format::Table).text(&text)?;
@@ -45,6 +45,37 @@ fn metrics() -> String {
         ));
     }
     page
+}
+
+/// Triggers and their variables as a page.
+fn rules() -> String {
+    let reference = wk_rules::reference();
+    let mut page = String::from(
+        "# Rules\n\nA rule looks at one kind of thing (`on`), narrows it down (`watch`, `event`, \
+         `function`), and says when it matters (`if`, in CEL). All keys are in \
+         `schemas/config.json`. Event parameters and function arguments are variables by their own \
+         names.\n",
+    );
+    for trigger in &reference.triggers {
+        page.push_str(&format!("\n## `{}`\n\n{}\n", trigger.trigger, trigger.doc));
+        variables(&mut page, &trigger.variables);
+    }
+    page.push_str("\n## `window.when`\n\nSees these besides, and so does the title.\n");
+    variables(&mut page, &reference.window);
+    page.push_str("\n## `title` with `absent`\n\nSees these besides the block.\n");
+    variables(&mut page, &reference.absent);
+    page.push_str("\n## Functions\n\n| function | what it does |\n|---|---|\n");
+    for builtin in wk_rules::cel::builtins() {
+        page.push_str(&format!("| `{}` | {} |\n", builtin.name, builtin.doc));
+    }
+    page
+}
+
+fn variables(page: &mut String, variables: &[wk_rules::VariableReference]) {
+    page.push_str("\n| variable | type | what it is |\n|---|---|---|\n");
+    for variable in variables {
+        page.push_str(&format!("| `{}` | {} | {} |\n", variable.name, variable.ty, variable.doc));
+    }
 }
 
 /// All commands with their options as a page.

@@ -134,7 +134,7 @@ function draw() {
 }
 
 function drawFinding(finding) {
-  const place = finding.position ? `${finding.position.chain} ${finding.position.block.height}` : finding.asset;
+  const place = finding.position ? `${finding.position.chain} ${finding.position.height}` : finding.asset;
   return element("tr", { class: finding.status },
     element("td", {}, severity(finding.severity, t()[finding.severity])),
     element("td", { class: "wide" }, finding.title),
