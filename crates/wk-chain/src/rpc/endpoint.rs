@@ -76,6 +76,8 @@ pub(crate) struct State {
     pub(crate) regressions: u64,
     /// It was behind what it must know, a moment ago.
     stale_at: Option<Instant>,
+    /// When its blocks were last seen to agree with those of others.
+    pub(crate) agreed_at: Option<Instant>,
     /// It answered at least once.
     pub(crate) answered: bool,
     /// Since when its WebSocket is not open; none before the first try and while it is.
@@ -149,6 +151,7 @@ impl Endpoint {
             client_version: None,
             regressions: 0,
             stale_at: None,
+            agreed_at: None,
             answered: false,
             ws_broken: None,
         };

@@ -157,10 +157,20 @@ const ENOUGH_SECONDS: u64 = 20;
 /// Until then the times of arrival have to do, over this many blocks.
 const ENOUGH_BLOCKS: u64 = 8;
 
+/// After this long without a higher block, lower ones are where the chain is.
+const STANDSTILL: Duration = Duration::from_secs(60);
+
 impl BlockPace {
     pub(crate) fn observe(&mut self, height: Height, time: BlockTime, now: Instant) {
-        while self.seen.back().is_some_and(|(last, ..)| *last >= height) {
-            self.seen.pop_back();
+        if let Some((last, _, at)) = self.seen.back()
+            && height <= *last
+        {
+            // An endpoint that is behind, or a reorg: the pace is that of the first to tell. A
+            // chain that begins anew is learned anew.
+            if now.saturating_duration_since(*at) < STANDSTILL {
+                return;
+            }
+            self.seen.clear();
         }
         if self.seen.len() == KEPT {
             self.seen.pop_front();
@@ -347,6 +357,16 @@ mod tests {
         assert_eq!(learn(8, 200), None);
         assert_eq!(learn(9, 200), Some(200));
         assert_eq!(learn(1_000, 200), Some(200));
+        let mut pace = BlockPace::default();
+        for block in 100..200 {
+            let now = start + Duration::from_millis(block * 200);
+            pace.observe(Height(block), BlockTime(block / 5), now);
+            pace.observe(Height(block - 7), BlockTime(block / 5), now);
+        }
+        assert_eq!(pace.block_time(), Some(Duration::from_millis(200)), "who lags does not count");
+        let later = start + Duration::from_millis(200 * 200) + STANDSTILL;
+        pace.observe(Height(5), BlockTime(1), later);
+        assert_eq!(pace.block_time(), None, "the chain began anew");
         assert_eq!(mean_block_time(&link(1, 0), &link(101, 0)), Some(Duration::from_secs(12)));
         assert_eq!(mean_block_time(&link(5, 0), &link(5, 0)), None);
     }

@@ -22,7 +22,7 @@ use super::votes::{Ballot, HashVote, HashVotes, Outcome, tally};
 use super::wire;
 
 /// Blocks below the lowest head at which hashes are compared: higher ones change by themselves.
-const DEPTH: u64 = 3;
+pub(crate) const DEPTH: u64 = 3;
 /// On fast chains, blocks younger than this are left alone.
 const YOUNG: Duration = Duration::from_secs(2);
 /// The first comparison comes soon, so that a wrong endpoint does not work for long.
@@ -30,6 +30,8 @@ const FIRST: Duration = Duration::from_secs(3);
 /// A disagreement that ends within this time was a reorg on its way.
 const SHORTEST_DOUBT: Duration = Duration::from_secs(1);
 const LONGEST_DOUBT: Duration = Duration::from_secs(30);
+/// Time between two looks into suspicions.
+const SUSPICION_PAUSE: Duration = Duration::from_millis(500);
 /// Heights that wait to be looked into.
 const MOST_SUSPECTS: usize = 16;
 
@@ -47,16 +49,21 @@ impl Inner {
     pub(crate) async fn compare(self: Arc<Self>, stop: StopToken) {
         let interval = self.options.compare_interval.0;
         let mut due = Instant::now() + FIRST.min(interval);
+        let mut looked = Instant::now();
         let mut compared: Vec<Option<Instant>> = vec![None; self.endpoints.len()];
         loop {
             let regular = tokio::select! {
                 biased;
                 () = stop.stopped() => return,
-                () = self.suspicion.notified() => false,
+                () = async {
+                    sleep_until(looked + SUSPICION_PAUSE).await;
+                    self.suspicion.notified().await;
+                } => false,
                 () = sleep_until(due) => true,
             };
             let mut heights = std::mem::take(&mut *self.suspects.lock());
             let mut near_head = None;
+            looked = Instant::now();
             let mut who: Vec<usize> = (0..self.endpoints.len()).collect();
             if regular {
                 due = Instant::now() + interval;
@@ -66,7 +73,9 @@ impl Inner {
                 }
                 near_head = self.height_near_heads();
                 let Some(finalized) = stop.run(self.finalized_height()).await else { return };
-                heights.extend(near_head.into_iter().chain(finalized));
+                // Who is far behind may be on another fork as well.
+                let lowest = self.lowest_height();
+                heights.extend(near_head.into_iter().chain(finalized).chain(lowest));
             }
             // Who forked off at some height still agrees below it: only agreement near the head
             // lets an endpoint back in, and only without a disagreement elsewhere.
@@ -74,6 +83,9 @@ impl Inner {
             let mut bad = BTreeSet::new();
             for height in heights {
                 let Some(found) = stop.run(self.check_height(height, &who)).await else { return };
+                for &place in &found.good {
+                    self.endpoints[place].state().agreed_at = Some(Instant::now());
+                }
                 if Some(height) == near_head {
                     good.extend(found.good);
                 }
@@ -122,6 +134,17 @@ impl Inner {
             None => 0,
         };
         lowest.0.checked_sub(DEPTH.max(young)).map(Height)
+    }
+
+    /// A height that even the endpoint that is furthest behind has.
+    fn lowest_height(&self) -> Option<Height> {
+        let heads = self.endpoints.iter().filter_map(|endpoint| {
+            let state = endpoint.state();
+            let counts = state.identity == IdentityState::Right
+                && state.breaker.state(Instant::now()) == BreakerState::Closed;
+            state.heads.head().filter(|_| counts).map(|link| link.block.height)
+        });
+        heads.min()?.0.checked_sub(DEPTH).map(Height)
     }
 
     /// The finalized height, by the endpoint that would be asked first. Not every client has it.
@@ -274,14 +297,19 @@ impl Inner {
         let votes = join_all(votes).await;
         let hashes: BTreeSet<B256> = votes.iter().filter_map(|vote| vote.hash).collect();
         if hashes.len() > 1 {
-            let mut suspects = self.suspects.lock();
-            suspects.insert(height);
-            while suspects.len() > MOST_SUSPECTS {
-                suspects.pop_first();
-            }
-            drop(suspects);
-            self.suspicion.notify_one();
+            self.suspect(height.0);
         }
         HashVotes { height, votes }
+    }
+
+    /// Has the hashes at `height` compared soon.
+    pub(crate) fn suspect(&self, height: u64) {
+        let mut suspects = self.suspects.lock();
+        suspects.insert(Height(height));
+        while suspects.len() > MOST_SUSPECTS {
+            suspects.pop_first();
+        }
+        drop(suspects);
+        self.suspicion.notify_one();
     }
 }

@@ -88,6 +88,8 @@ pub(crate) struct Common {
     pub(crate) configured_block_time: Option<Duration>,
     /// From two blocks far apart, until the heads tell.
     pub(crate) first_block_time: Option<Duration>,
+    /// That was tried.
+    pub(crate) block_time_measured: bool,
     followed: VecDeque<BlockRef>,
 }
 
@@ -159,6 +161,7 @@ impl Pool {
                 pace: BlockPace::default(),
                 configured_block_time: *block_time,
                 first_block_time: None,
+                block_time_measured: false,
                 followed: VecDeque::new(),
             }),
             identity_gate: tokio::sync::Mutex::new(()),
@@ -324,8 +327,11 @@ impl Inner {
 /// Silence after which a subscription is looked at: three block times, at least three seconds.
 fn ws_silence(configured: Option<Duration>, block_time: Option<Duration>) -> Duration {
     const SLOWEST_COMMON: Duration = Duration::from_secs(12);
-    configured
-        .unwrap_or_else(|| (block_time.unwrap_or(SLOWEST_COMMON) * 3).max(Duration::from_secs(3)))
+    configured.unwrap_or_else(|| {
+        let silence = (block_time.unwrap_or(SLOWEST_COMMON) * 3).max(Duration::from_secs(3));
+        // In whole seconds, so that it does not change with each block that is a little late.
+        Duration::from_secs(silence.as_secs())
+    })
 }
 
 impl Drop for Inner {

@@ -437,3 +437,166 @@ fn advice(kind: TroubleKind) -> (Severity, &'static str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::class::ErrorClass;
+    use crate::rpc::status::{Budget, LastError};
+    use crate::rpc::{EndpointName, Trust};
+
+    fn healthy(name: &str) -> (EndpointStatus, Extra) {
+        let status = EndpointStatus {
+            name: EndpointName::new(name),
+            kind: EndpointKind::Http,
+            trust: Trust::ThirdParty,
+            health: Health::Healthy,
+            reason: None,
+            in_use: true,
+            head: None,
+            head_seen_at: None,
+            behind: 0,
+            latency_p50: None,
+            latency_p95: None,
+            requests: 1,
+            errors: BTreeMap::new(),
+            last_error: None,
+            budget: None,
+            breaker: BreakerState::Closed,
+            rate_limited_until: None,
+            quarantine: None,
+            client_version: None,
+            chain_id: None,
+            missing_methods: Vec::new(),
+            batch_size: 20,
+            logs_range: 2_000,
+            head_regressions: 0,
+            ws: None,
+        };
+        (status, Extra { known: true, ..Extra::default() })
+    }
+
+    fn caught(name: &str, kind: TroubleKind) -> (EndpointStatus, Extra) {
+        let (mut status, extra) = healthy(name);
+        status.quarantine = Some(Quarantine {
+            trouble: Trouble::new(kind, "evidence"),
+            since: Timestamp(0),
+            until: Timestamp(0),
+            offences: 1,
+        });
+        (status, extra)
+    }
+
+    fn broken(name: &str, seconds: u64) -> (EndpointStatus, Extra) {
+        let (mut status, mut extra) = healthy(name);
+        status.last_error = Some(LastError {
+            at: Timestamp(0),
+            class: ErrorClass::Connect,
+            message: "refused".to_owned(),
+        });
+        extra.broken_for = Some(Duration::from_secs(seconds));
+        (status, extra)
+    }
+
+    /// Severity and title of every condition that is so, and how many are known to be over.
+    fn tell(endpoints: Vec<(EndpointStatus, Extra)>) -> (Vec<String>, usize) {
+        let (statuses, extras): (Vec<_>, Vec<_>) = endpoints.into_iter().unzip();
+        let all = conditions(&ChainName::new("main"), Timestamp(0), &statuses, &extras);
+        let over = all.iter().filter(|(_, finding)| finding.is_none()).count();
+        let raised = all.into_iter().filter_map(|(key, finding)| {
+            let finding = finding?.build();
+            assert_eq!(finding.class, key.trouble);
+            assert!(finding.evidence.contains_key("next"), "what to do: {finding:?}");
+            Some(format!("{} {}", finding.severity, finding.title))
+        });
+        (raised.collect(), over)
+    }
+
+    #[test]
+    fn tells_what_is_so_and_what_is_over() {
+        let check = |what: &str, endpoints, expected: &[&str], over: usize| {
+            let expected: Vec<String> = expected.iter().map(|line| (*line).to_owned()).collect();
+            assert_eq!(tell(endpoints), (expected, over), "{what}");
+        };
+        // Seven kinds of being caught, down, rate limited; the chain: down, untrusted.
+        check("all is well", vec![healthy("a")], &[], 11);
+        check(
+            "one was caught",
+            vec![caught("a", TroubleKind::Fork), healthy("b")],
+            &["P1 main: endpoint a is on another fork: evidence"],
+            19,
+        );
+        check(
+            "all were caught",
+            vec![caught("a", TroubleKind::Lagging)],
+            &[
+                "P2 main: endpoint a lags: evidence",
+                "P1 main: no endpoint is believed; used all the same: a",
+            ],
+            9,
+        );
+        check("not known yet", vec![(healthy("a").0, Extra::default())], &[], 1);
+        check("silence proves nothing", vec![broken("a", 5)], &[], 2);
+        check(
+            "down for long",
+            vec![broken("a", 60)],
+            &["P2 main: endpoint a does not answer (connect)", "P1 main: no endpoint answers"],
+            2,
+        );
+        check(
+            "one of two is down",
+            vec![broken("a", 60), healthy("b")],
+            &["P2 main: endpoint a does not answer (connect)"],
+            12,
+        );
+        let limited = |limits_in_a_row, limited_of_late, seconds| {
+            let (status, extra) = healthy("a");
+            let limit = Duration::from_secs(seconds);
+            (status, Extra { limits_in_a_row, limited_of_late, limit, ..extra })
+        };
+        let refuses = "P3 main: endpoint a refuses requests for its rate limit";
+        check("one limit is nothing", vec![limited(1, true, 1)], &[], 10);
+        check("three are", vec![limited(3, true, 1)], &[refuses], 10);
+        check("a long one is", vec![limited(1, true, 60)], &[refuses], 10);
+        check("long ago is over", vec![limited(3, false, 0)], &[], 11);
+        let spent = |used| {
+            let (status, extra) = healthy("a");
+            (EndpointStatus { budget: Some(Budget { per_day: 100, used }), ..status }, extra)
+        };
+        let has_spent = "P2 main: endpoint a has spent its budget of 100 requests";
+        check("some budget is left", vec![spent(99)], &[], 12);
+        check("none is left", vec![spent(100)], &[has_spent], 11);
+        let ws = |connected, broken: Option<u64>| {
+            let (status, extra) = healthy("a");
+            let ws = Some(WsStatus { connected, subscribed: connected, reconnects: 0 });
+            let ws_broken_for = broken.map(Duration::from_secs);
+            (EndpointStatus { ws, ..status }, Extra { ws_broken_for, ..extra })
+        };
+        let no_ws = "P3 main: endpoint a has no WebSocket";
+        check("an open WebSocket", vec![ws(true, None)], &[], 12);
+        check("a WebSocket that comes back", vec![ws(false, Some(5))], &[], 11);
+        check("a WebSocket that does not", vec![ws(false, Some(90))], &[no_ws], 11);
+    }
+
+    #[test]
+    fn tells_each_change_once() {
+        let mut reporter = Reporter::default();
+        let mut news = |(status, extra): (EndpointStatus, Extra)| {
+            let chain = ChainName::new("main");
+            let now = conditions(&chain, Timestamp(0), &[status], &[extra]);
+            let fork = |condition: &Condition| match condition {
+                Condition::Raised(key, _) if key.trouble == "endpoint_fork" => Some("begins"),
+                Condition::Cleared(key) if key.trouble == "endpoint_fork" => Some("ends"),
+                Condition::Raised(..) | Condition::Cleared(_) => None,
+            };
+            reporter.changes(now).iter().filter_map(fork).collect::<Vec<_>>()
+        };
+        // What a run before this one told may be over now: that is said once.
+        assert_eq!(news(healthy("a")), ["ends"]);
+        assert_eq!(news(healthy("a")), [""; 0]);
+        assert_eq!(news(caught("a", TroubleKind::Fork)), ["begins"]);
+        assert_eq!(news(caught("a", TroubleKind::Fork)), [""; 0]);
+        assert_eq!(news(broken("a", 1)), [""; 0]);
+        assert_eq!(news(healthy("a")), ["ends"]);
+    }
+}

@@ -10,13 +10,14 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
-use wk_model::{B256, BlockLink, ChainId, Observation};
+use wk_model::{B256, BlockLink, ChainId, Height, Observation};
 use wk_runtime::StopToken;
 
 use super::ask::Miss;
 use super::call::{Rejection, Request};
 use super::endpoint::{Endpoint, IdentityState, Refused};
 use super::heads::{HeadSeen, HeadVia, Polling, Step, is_lagging, mean_block_time};
+use super::honesty::DEPTH;
 use super::http::Broken;
 use super::pool::{Inner, PendingSeen, PoolError};
 use super::quarantine::Passed;
@@ -218,8 +219,12 @@ impl Inner {
         let height = head.block.height.0;
         // Genesis has a time of its own on many chains.
         let low = height.saturating_sub(MEASURED_BLOCKS).max(1);
-        if low >= height || self.common.lock().block_time().is_some() {
-            return;
+        {
+            let mut common = self.common.lock();
+            if low >= height || common.block_time().is_some() || common.block_time_measured {
+                return;
+            }
+            common.block_time_measured = true;
         }
         let params = json!([format!("0x{low:x}"), false]);
         let request = Request::probe("eth_getBlockByNumber", params);
@@ -297,6 +302,9 @@ impl Inner {
         let patience = self.options.lag_time.0.max(block_time.mul_f64(1.5));
         match lag {
             Some(lag) if is_lagging(Some(lag), was, self.options.lag_blocks, patience) => {
+                if !was && !self.is_really_behind(place, head, now - lag.time) {
+                    return;
+                }
                 let detail = format!(
                     "{} blocks behind for {} s (head {head})",
                     lag.blocks,
@@ -308,8 +316,26 @@ impl Inner {
         }
     }
 
+    /// Whether an endpoint with this head is behind, and not the others ahead on another fork: two
+    /// others are ahead, or the only one is seen to agree with the others since it went ahead.
+    fn is_really_behind(&self, place: usize, head: Height, since: Instant) -> bool {
+        let ahead = self.endpoints.iter().enumerate().filter_map(|(other, endpoint)| {
+            let state = endpoint.state();
+            let believed = matches!(state.quarantine.kind(), None | Some(TroubleKind::Lagging));
+            let ahead = state.heads.head().is_some_and(|link| link.block.height > head);
+            (other != place && believed && ahead).then_some(state.agreed_at)
+        });
+        let ahead: Vec<Option<Instant>> = ahead.collect();
+        let vouched = ahead.iter().flatten().any(|at| *at >= since);
+        if ahead.len() < 2 && !vouched {
+            self.suspect(head.0.saturating_sub(DEPTH));
+            return false;
+        }
+        true
+    }
+
     /// The highest head among endpoints that are believed, or only behind.
-    fn highest_head(&self, now: Instant) -> Option<wk_model::Height> {
+    fn highest_head(&self, now: Instant) -> Option<Height> {
         let heads = self.endpoints.iter().filter_map(|endpoint| {
             let state = endpoint.state();
             let believed = matches!(state.quarantine.kind(), None | Some(TroubleKind::Lagging));

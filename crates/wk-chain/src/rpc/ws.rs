@@ -288,7 +288,9 @@ fn broken(error: WsError) -> Broken {
         }
         error if has_tls(error) => ErrorClass::Tls,
         WsError::Tls(_) => ErrorClass::Tls,
-        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => ErrorClass::Connect,
+        WsError::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete,
+        ) => ErrorClass::Connect,
         WsError::Capacity(_)
         | WsError::Protocol(_)
         | WsError::Utf8(_)
