@@ -17,6 +17,8 @@ async fn a_hundred_kills_lose_nothing_and_tell_nothing_twice() {
     let anvil = anvil_or_skip!(AnvilOptions { mining: Mining::Manual, ..AnvilOptions::default() });
     let vault = anvil.deploy(Fixture::Vault, &[]).await;
     anvil.execute(&Tx::call(vault, Fixture::Vault, "deposit", &[]).value(ether(50))).await;
+    let deposit = Tx::call(vault, Fixture::Vault, "deposit", &[]).value(ether(50)).from(1);
+    anvil.execute(&deposit).await;
     let receiver = Receiver::start().await;
     let first = anvil.height().await + 1;
     let config = format!(
@@ -49,7 +51,7 @@ receivers:
     let mut wait = 17;
     for round in 0..KILLS {
         let withdraw = Tx::call(vault, Fixture::Vault, "withdraw", &[number(round + 1)]);
-        anvil.send_all(&[withdraw.clone(), withdraw.clone().from(0)]).await;
+        anvil.send_all(&[withdraw.clone(), withdraw.clone().from(1)]).await;
         anvil.mine(2).await;
         wait = (wait * 37 + 11) % 401;
         tokio::time::sleep(Duration::from_millis(wait)).await;
