@@ -96,14 +96,27 @@ impl Compiler<'_> {
             self.problem(problem.hint("Say with `watch` whose event it is."));
             return None;
         }
-        Some(seen(&found))
+        Some(self.seen_of(&found))
     }
 
     /// The functions that the rule means; none when something is wrong with them.
     pub(super) fn functions(&mut self, watch: &Watch) -> Option<Definitions<Function>> {
         let texts = &self.config.function;
         let found = self.definitions::<Function>("function", texts, watch)?;
-        Some(seen(&found))
+        Some(self.seen_of(&found))
+    }
+
+    /// The parameters that all have; the others are noted, for those who ask for them.
+    fn seen_of<I: Item>(&mut self, items: &[Arc<I>]) -> Definitions<I> {
+        let found = seen(items);
+        for item in items {
+            for param in item.params() {
+                if !found.params.iter().any(|(name, _)| *name == param.name) {
+                    self.partial.push((Arc::clone(&param.name), Arc::clone(item.name())));
+                }
+            }
+        }
+        found
     }
 
     fn definitions<I: Definition>(
@@ -118,6 +131,8 @@ impl Compiler<'_> {
             let path = path_of(key, texts, index);
             let found = if text.contains('(') {
                 self.written::<I>(&path, text, watch)
+            } else if !watch.is_whole {
+                Vec::new()
             } else {
                 self.named::<I>(&path, text.trim(), watch)
             };
@@ -204,8 +219,9 @@ impl Compiler<'_> {
     ) -> Vec<Arc<I>> {
         let known = I::known(name);
         let noun = I::NOUN;
+        let is_clear = known.iter().all(|item| item.signature() == known[0].signature());
         if let Some(contract) = unknown_to.iter().find(|contract| !I::all(&contract.abi).is_empty())
-            && known.is_empty()
+            && (known.is_empty() || !is_clear)
         {
             let mut names: Vec<&str> =
                 I::all(&contract.abi).iter().map(|item| &**item.name()).collect();
@@ -234,7 +250,7 @@ impl Compiler<'_> {
                 }));
                 Vec::new()
             }
-            [first, rest @ ..] if rest.iter().any(|i| i.signature() != first.signature()) => {
+            _ if !is_clear => {
                 let forms: Vec<String> = known.iter().map(|item| written_out(&**item)).collect();
                 let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
                 let message = format!("`{name}` is the name of several {noun}s");

@@ -34,6 +34,7 @@ impl RuleSet {
                 constants: &constants,
                 config,
                 problems: Vec::new(),
+                partial: Vec::new(),
                 is_consequence: false,
             };
             if let Some(earlier) = first.insert(&config.id, index) {
@@ -62,6 +63,8 @@ struct Compiler<'a> {
     config: &'a RuleConfig,
     /// Paths are those below the rule.
     problems: Vec<Problem>,
+    /// Parameters that only some of the rule's events or functions have, and which.
+    partial: Vec<(Arc<str>, Arc<str>)>,
     /// Something that the rule refers to is broken, and that has been told.
     is_consequence: bool,
 }
@@ -148,16 +151,17 @@ impl Compiler<'_> {
         let condition = condition.flatten();
         let window = window.map(|window| window.with_needs_of(title.as_ref(), &title_names));
         let programs = || {
-            let window = window.iter().flat_map(|window| {
-                window.by.iter().chain(&window.value).chain([&window.when])
-            });
+            let window = window
+                .iter()
+                .flat_map(|window| window.by.iter().chain(&window.value).chain([&window.when]));
             let title = title.iter().flat_map(|title| title.programs());
             condition.iter().chain(window).chain(title)
         };
         let uses_revert_reason = programs().any(|program| {
-            program.references().iter().any(|reference| {
-                reference.path == "tx.revert_reason" || reference.path == "tx"
-            })
+            program
+                .references()
+                .iter()
+                .any(|reference| reference.path == "tx.revert_reason" || reference.path == "tx")
         });
         let uses_previous = match &condition {
             Some(condition) => names.reads_previous(condition),

@@ -173,8 +173,17 @@ impl Compiler<'_> {
     }
 
     pub(super) fn refused(&mut self, path: &str, error: CompileError) {
+        let unknown = error.message.strip_prefix("unknown name `");
+        let unknown = unknown.and_then(|rest| rest.strip_suffix('`'));
+        let partial = self.partial.iter().find(|(name, _)| unknown == Some(name));
+        let partial = partial.map(|(name, item)| {
+            format!(
+                "Only `{item}` has `{name}`, and a rule sees what all that it names have; make it a \
+                 rule of its own."
+            )
+        });
         let mut problem = Problem::new(path, error.message).at(error.offset, error.len);
-        problem.hint = error.hint.map(|hint| sentence(&hint));
+        problem.hint = partial.or(error.hint.map(|hint| sentence(&hint)));
         self.problem(problem);
     }
 
@@ -206,7 +215,8 @@ impl Compiler<'_> {
         if *max_keys == Some(0) {
             self.problem(Problem::new("window.max_keys", "at least one key must be remembered"));
         }
-        let adds_up = value.iter().flatten().any(|program| *program.output() == Type::Int);
+        let adds_up =
+            value.iter().flatten().any(|program| *program.output().required() == Type::Int);
         let stats = names.with_window(adds_up, value.is_some());
         let compiled = Program::condition(when, &stats.env);
         let program = match compiled {
@@ -262,8 +272,8 @@ impl Compiler<'_> {
         }
         let interval = config.interval.unwrap_or(HumanDuration::seconds(30));
         let timeout = config.timeout.unwrap_or(HumanDuration::seconds(10)).min(interval);
-        for (key, duration) in [("interval", interval), ("timeout", timeout)] {
-            if duration.0.is_zero() {
+        for (key, said) in [("interval", config.interval), ("timeout", config.timeout)] {
+            if said.is_some_and(|duration| duration.0.is_zero()) {
                 self.problem(Problem::new(key, format!("`{key}` must be longer than zero")));
             }
         }

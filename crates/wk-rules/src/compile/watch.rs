@@ -18,6 +18,8 @@ pub(super) struct Watch {
     pub(super) watched: Vec<Watched>,
     /// Contracts with a name in the config, each once.
     pub(super) contracts: Vec<Arc<Contract>>,
+    /// False when an entry was refused: what its contract knows is then not asked.
+    pub(super) is_whole: bool,
 }
 
 /// One entry of `watch`.
@@ -34,6 +36,7 @@ pub(super) fn path_of(key: &str, values: &OneOrMany<String>, index: usize) -> St
 impl Compiler<'_> {
     /// Resolves `chain` and `watch`.
     pub(super) fn watch(&mut self, trigger: Trigger) -> Watch {
+        let before = self.problems.len();
         let said = self.chains();
         let mut entries = Vec::new();
         for (index, text) in self.config.watch.iter().enumerate() {
@@ -54,11 +57,14 @@ impl Compiler<'_> {
             }
         };
         let chains = if trigger == Trigger::Http { Vec::new() } else { chains };
-        self.resolve(chains, entries)
+        let mut watch = self.resolve(chains, entries);
+        watch.is_whole = self.problems.len() == before;
+        watch
     }
 
     fn resolve(&mut self, chains: Vec<ChainName>, entries: Vec<(String, Entry)>) -> Watch {
-        let mut watch = Watch { chains, watched: Vec::new(), contracts: Vec::new() };
+        let mut watch =
+            Watch { chains, watched: Vec::new(), contracts: Vec::new(), is_whole: true };
         for (path, entry) in entries {
             match entry {
                 Entry::Contract(contract) if !watch.chains.contains(&contract.chain) => {

@@ -133,11 +133,13 @@ impl Run<'_> {
     fn look_again_at(&mut self, rule: &Arc<Rule>, window: &Window, key: &Arc<str>, last: usize) {
         let chain = self.input.chain;
         let mut index = last + 1;
+        // Whether the match before crosses the line anew shows in whether it was met before.
+        let mut has_changed = true;
         loop {
             let view = self.view(rule);
             let Some(own) = self.memory.known(&rule.id, chain) else { return };
             let Some(series) = own.matches.get_mut(key) else { return };
-            let reaches = series.window_start(window.span, index) <= last || index == last + 1;
+            let reaches = series.window_start(window.span, index) <= last || has_changed;
             if index >= series.len() || !reaches {
                 return;
             }
@@ -145,7 +147,8 @@ impl Run<'_> {
             let crosses = met && !was_met(series, window.span, index);
             let Some(entry) = series.get_mut(index) else { return };
             let tells = crosses && !entry.fired;
-            if entry.met != met || tells {
+            has_changed = entry.met != met;
+            if has_changed || tells {
                 entry.met = met;
                 entry.fired |= tells;
                 self.out.entries.push(match_entry(&rule.id, chain, key, entry));

@@ -1,7 +1,7 @@
 //! What rules find: one table per trigger, written as users write tests.
 
-use serde_json::{Value, json};
 use crate::support::{KNOWN, PLAIN, VAULT, check, try_run};
+use serde_json::{Value, json};
 
 const BOB: &str = "0x00000000000000000000000000000000000000b0";
 const EVE: &str = "0x00000000000000000000000000000000000000e0";

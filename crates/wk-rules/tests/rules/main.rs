@@ -2,5 +2,7 @@
 
 mod find;
 mod late;
+mod properties;
 mod refuse;
+mod speed;
 mod support;

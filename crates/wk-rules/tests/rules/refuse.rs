@@ -84,7 +84,8 @@ fn all_problems_of_all_rules_are_told() {
     ]);
     let problems = try_compile(rules).expect_err("much is wrong");
     let paths: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
-    let expected = ["[0].if", "[0].title", "[2].id", "[2].event", "[2].window.by", "[2].window.when"];
+    let expected =
+        ["[0].if", "[0].title", "[2].id", "[2].event", "[2].window.by", "[2].window.when"];
     assert_eq!(paths, expected);
     let spans: Vec<_> = problems.iter().map(|problem| problem.span).collect();
     assert_eq!(spans, [Some((0, 1)), Some((2, 1)), None, None, Some((0, 1)), Some((0, 1))]);

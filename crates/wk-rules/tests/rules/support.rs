@@ -106,7 +106,11 @@ pub(crate) fn shown(problems: &[Problem]) -> String {
 }
 
 /// What becomes of a test of rules.
-pub(crate) fn try_run(rules: Value, given: Value, expect: Value) -> Result<TestReport, Vec<Problem>> {
+pub(crate) fn try_run(
+    rules: Value,
+    given: Value,
+    expect: Value,
+) -> Result<TestReport, Vec<Problem>> {
     let config = json!({"name": "test", "given": given, "expect": expect, "chain": "main"});
     let config: TestConfig = serde_json::from_value(config).expect("the test is well formed");
     let tests = testing::build(&[config], &compile(rules), &env())?;
@@ -148,7 +152,8 @@ impl Chain {
     /// The next block, in which the vault pays these addresses these amounts, each in its own
     /// transaction.
     pub(crate) fn withdrawals(&mut self, paid: &[(u8, u64)]) -> Block {
-        let event = Event::parse("Withdraw(address indexed to, uint256 amount)").expect("it is right");
+        let event =
+            Event::parse("Withdraw(address indexed to, uint256 amount)").expect("it is right");
         let vault: Address = VAULT.parse().expect("it is right");
         let log = |to: u8, amount: u64| Log {
             address: vault,
