@@ -4,7 +4,9 @@ mod evm_sim;
 
 use std::time::Duration;
 
-use evm_sim::{SimChain, SimNode, Watch};
+use evm_sim::SimChain;
+use evm_sim::nodes::{Faults, SimNode};
+use evm_sim::watch::Watch;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
@@ -423,7 +425,7 @@ async fn a_minority_is_not_followed_and_a_majority_is() {
 
 #[tokio::test]
 async fn lies_of_one_endpoint_cost_nothing_when_another_is_honest() {
-    type Fault = fn(&mut evm_sim::Faults);
+    type Fault = fn(&mut Faults);
     let cases: [(&str, Fault, &str); 5] = [
         ("null blocks", |faults| faults.null_blocks = (6..100).collect(), "endpoint_empty"),
         ("cut receipts", |faults| faults.cut_receipts = (6..100).collect(), "endpoint_truncated"),

@@ -303,3 +303,175 @@ fn logs(logs: &[evm::Log], out: &mut Vec<u8>) {
         }
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+    use wk_model::primitives::{hex, keccak256};
+
+    use super::*;
+
+    fn raw(value: &Value) -> Box<RawValue> {
+        RawValue::from_string(value.to_string()).unwrap()
+    }
+
+    /// A header of a Prague devnet, and what its child after Amsterdam has more.
+    fn prague() -> Value {
+        json!({
+            "baseFeePerGas": "0x7", "blobGasUsed": "0x0", "difficulty": "0x0",
+            "excessBlobGas": "0x0", "extraData": "0x726574682f76322e372e302f6c696e7578",
+            "gasLimit": "0xbebc200", "gasUsed": "0x0",
+            "hash": "0x2648510bb7819909b36373a3a2ccda82a51a0c8b154d03ff7710ef8d64b689e6",
+            "logsBloom": Bloom::ZERO,
+            "miner": "0x8943545177806ed17b9f23f0a21ee5948ecaa776",
+            "mixHash": "0x879d6ebf21224bb92a05f0c4d50a2823ae85c1bfda76dd171381184d6f4070c5",
+            "nonce": "0x0000000000000000", "number": "0xbf",
+            "parentBeaconBlockRoot":
+                "0x9bdd621d2614dc45107bc9f80a2221de691a899d7740569523c6e0cc24f4ffd6",
+            "parentHash": "0x74f90ca1c71db6591cc4510eb6e831bdf7fcc7beabcdcbfaa1e7cb0788840153",
+            "receiptsRoot": "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421",
+            "requestsHash": "0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "sha3Uncles": "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347",
+            "stateRoot": "0xd430244510b470423f038afbfb318f1e8b458357727dd4959845e6b0182fbae8",
+            "timestamp": "0x6abd0dc7",
+            "transactionsRoot":
+                "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421",
+            "withdrawalsRoot":
+                "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421",
+        })
+    }
+
+    #[test]
+    fn headers_of_later_forks_and_of_an_l2_hash_to_their_block_hash() {
+        let check = |change: &dyn Fn(&mut Value)| {
+            let mut header = prague();
+            change(&mut header);
+            let raw = RawHeader::parse(&raw(&header)).unwrap();
+            assert_eq!(raw.unknown, [""; 0], "{header}");
+            let bytes = super::header(&raw, &raw.header.extra_data).unwrap();
+            assert_eq!(keccak256(bytes), raw.header.hash, "{header}");
+        };
+        check(&|_| {});
+        // The first block after Amsterdam on that devnet.
+        check(&|header| {
+            for (field, value) in [
+                (
+                    "blockAccessListHash",
+                    "0x1d33a17375e8dd0aef5da65c3f51422043f1c40d52eceaaca238cc92501aa32e",
+                ),
+                ("hash", "0x86e1583ca604ce5de648b44c41fb309b8dfe72ab21b57ad9f12eb0d92ac991f8"),
+                ("mixHash", "0x27184df4d2e2182675a2310a546d32e0d74a7accd4fbeafa84a903cd489dd40c"),
+                ("number", "0xc0"),
+                (
+                    "parentBeaconBlockRoot",
+                    "0x1214de134cf32c261ff3c2b6f96435016e9b98bf7dcd4870ad0009a2acf79974",
+                ),
+                (
+                    "parentHash",
+                    "0x2648510bb7819909b36373a3a2ccda82a51a0c8b154d03ff7710ef8d64b689e6",
+                ),
+                ("slotNumber", "0xc0"),
+                ("stateRoot", "0x2338ab0cb5b76db31251fc2352e9142fd8b2bf19de6ac4a3c201b84d6ba737d3"),
+                ("timestamp", "0x6abd0dcb"),
+            ] {
+                header[field] = json!(value);
+            }
+        });
+        // OP Mainnet 151,534,212.
+        check(&|header| {
+            for (field, value) in [
+                ("baseFeePerGas", "0x186"),
+                ("blobGasUsed", "0x337bb0"),
+                ("extraData", "0x01000000fa000000020000000000000000"),
+                ("gasLimit", "0x2625a00"),
+                ("gasUsed", "0xc091f0"),
+                ("hash", "0xe8f38578b756a9fd05ca05dcbe56fd57ce72e9fb06a90e5064562baccf7c7a6e"),
+                (
+                    "logsBloom",
+                    "0x4872328010200000000118820a104000088120ca700030009a84060048c37b00050810003004000000400090250031026044014004022600060801604024004100000000004c20ca2028200943a850a20c848212010c00b0285243002400000134000040020508403000004109001d0001020002080da4041140c11208881c0c002405030800040060210200800804000104948005210000000000562e80001082824000984000000080000004b000002000004000d80008009f0140804008c4011018020830000124009e0c004a008098c00510218003084000800022206400051c0e0900b410002840000a020823202080088040c4088804024000000108a0",
+                ),
+                ("miner", "0x4200000000000000000000000000000000000011"),
+                ("mixHash", "0xb7e417a24558626d905d7ba4244a530feb5dfe3c1133a6f2a40042592edbf6cb"),
+                ("number", "0x9083a84"),
+                (
+                    "parentBeaconBlockRoot",
+                    "0x12a26f129e4b1094abe3c40313df0bcff65f2271b8927797eb72fb67a4bf79b2",
+                ),
+                (
+                    "parentHash",
+                    "0xf9aac23d07a7983d7a89eb6d8142bdfafbf310aef860d6bea7d26def28820545",
+                ),
+                (
+                    "receiptsRoot",
+                    "0x68900de2a05f1b3c98d8494114ab16907c9e5545b95272eb5194f990d0626419",
+                ),
+                ("stateRoot", "0xac5b500a4a48312cfc55d1e219eaf7c315e23a41132b90aed2cea01c21963b9d"),
+                ("timestamp", "0x6a044ec1"),
+                (
+                    "transactionsRoot",
+                    "0xa56fffcc8384271957700fa4023a4a4b7b412596ed52b6522ecc7e3e0ff1e047",
+                ),
+                (
+                    "withdrawalsRoot",
+                    "0xebb725766294094628aad41b7ed015b5b9e246018e22a07b9a4c5418f8c19fd0",
+                ),
+            ] {
+                header[field] = json!(value);
+            }
+        });
+    }
+
+    #[test]
+    fn a_deposit_of_the_op_stack_hashes_to_its_transaction_hash() {
+        // The first transaction of OP Mainnet 128,359,212.
+        let input = concat!(
+            "0x440a5e200000146b000f79c500000000000000040000000067410f83000000000144320300000000000000",
+            "000000000000000000000000000000000000000002fe2cca3c00000000000000000000000000000000000000",
+            "000000000000000000001f11bf37aac56bf514562b0ee38600119c0a4f70b20f0c6abc66a2011d1bdd9b18cb",
+            "1c0000000000000000000000006887246668a3b87f54deb3b94ba47a6f63f32985",
+        );
+        let transaction = RawTransaction::parse(&raw(&json!({
+            "from": "0xdeaddeaddeaddeaddeaddeaddeaddeaddead0001", "gas": "0xf4240",
+            "hash": "0x4fae8f6c70a4f50cf8894bf9847ed364922826658c3cb73e291e03934637a853",
+            "input": input, "nonce": "0x160d8b6",
+            "to": "0x4200000000000000000000000000000000000015", "transactionIndex": "0x0",
+            "value": "0x0", "type": "0x7e", "v": "0x0", "r": "0x0", "s": "0x0", "mint": "0x0",
+            "sourceHash": "0xf14ecb423df1f95f609d9781126cdd9ea4d248f4502c083507b2f1f72aa779a8",
+            "depositReceiptVersion": "0x1",
+        })))
+        .unwrap();
+        let bytes = super::transaction(&transaction).unwrap();
+        assert_eq!(keccak256(bytes), transaction.transaction.hash);
+    }
+
+    #[test]
+    fn unknown_types_are_said_to_be_unknown() {
+        let transaction = RawTransaction {
+            transaction: evm::Transaction { kind: 0x6a, ..Default::default() },
+            ..Default::default()
+        };
+        let gap = super::transaction(&transaction).unwrap_err();
+        assert_eq!(gap, "transaction type 0x6a is not known here");
+    }
+
+    #[test]
+    fn bft_seals_are_taken_off_in_every_form() {
+        // Vanity, one validator, no vote, round 3, one seal.
+        let seals = list(|out| out.extend(list(|out| vec![7_u8; 65].as_slice().encode(out))));
+        let validators = list(|out| Address::repeat_byte(1).encode(out));
+        let extra = list(|out| {
+            B256::repeat_byte(0).encode(out);
+            out.extend(&validators);
+            out.extend([0xc0]);
+            3_u8.encode(out);
+            out.extend(&seals);
+        });
+        let forms = unsealed(&extra);
+        assert_eq!(forms.len(), 4);
+        assert!(forms.iter().all(|form| form.len() < extra.len() - 60), "{forms:?}");
+        for garbage in ["", "00", "c0", "f8ff", "c58080808080ff", "ffffffffffffffffff"] {
+            let _ = unsealed(&hex::decode(garbage).unwrap());
+        }
+    }
+}

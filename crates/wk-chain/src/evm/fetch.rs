@@ -83,8 +83,8 @@ struct Inner {
     usual: AtomicU8,
     /// The last blocks, one bit each, newest lowest: 1 for a block without transactions.
     empty: AtomicU8,
-    /// How often in a row an endpoint gave null for a block that another one had.
-    nulls: Mutex<BTreeMap<EndpointName, u32>>,
+    /// How often in a row an endpoint gave null for something that another one had.
+    nulls: Mutex<BTreeMap<(EndpointName, &'static str), u32>>,
 }
 
 /// Waits between rounds over the endpoints. A block that is null right after its announcement is
@@ -218,7 +218,7 @@ impl Fetcher {
             let Ok(attempt) = tokio::time::timeout(patience, attempt).await else { break };
             match attempt {
                 Ok((fetched, doubt)) => {
-                    self.blame_nulls(&nulls, &fetched.endpoint);
+                    self.blame_nulls("block", &nulls, &fetched.endpoint);
                     if self.is_as_good_as_usual(&fetched.report) {
                         for (endpoint, trouble) in suspects {
                             self.0.pool.accuse(&endpoint, trouble);
@@ -290,13 +290,16 @@ impl Fetcher {
         let is_empty = block.transactions.is_empty() && verify::is_empty(&block.header.header);
         self.remember_empty(is_empty);
         let got = if is_empty {
-            GotOutcomes { outcomes: Outcomes::Receipts(Vec::new()), endpoint: None }
+            GotOutcomes::new(Outcomes::Receipts(Vec::new()), None)
         } else {
             receipts.of(&block, early, purpose, avoid).await.map_err(|failure| match failure {
                 Failure::Wrong(endpoint, trouble) => Fault::Wrong(endpoint, trouble),
                 Failure::Call(error) => Fault::Call(error),
             })?
         };
+        if let Some(endpoint) = &got.endpoint {
+            self.blame_nulls("receipts", &got.nulls, endpoint);
+        }
         self.judge(want, block, got, reply.endpoint)
     }
 
@@ -378,16 +381,16 @@ impl Fetcher {
         self.0.empty.store(history << 1 | u8::from(is_empty), Ordering::Relaxed);
     }
 
-    /// Others gave null for a block that `had` has.
-    fn blame_nulls(&self, others: &[EndpointName], had: &EndpointName) {
+    /// Others gave null for something that `had` has.
+    fn blame_nulls(&self, what: &'static str, others: &[EndpointName], had: &EndpointName) {
         let mut nulls = self.0.nulls.lock();
-        nulls.remove(had);
-        for endpoint in others {
-            let count = nulls.entry(endpoint.clone()).or_default();
+        nulls.remove(&(had.clone(), what));
+        for endpoint in others.iter().filter(|endpoint| *endpoint != had) {
+            let count = nulls.entry((endpoint.clone(), what)).or_default();
             *count += 1;
             if *count >= NULLS {
                 *count = 0;
-                let detail = format!("null for {NULLS} blocks in a row that other endpoints have");
+                let detail = format!("null for the {what} {NULLS} times, while others have it");
                 self.0.pool.accuse(endpoint, Trouble::new(TroubleKind::Empty, detail));
             }
         }

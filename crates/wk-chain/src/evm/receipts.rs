@@ -30,6 +30,8 @@ pub(super) struct GotOutcomes {
     pub(super) outcomes: Outcomes,
     /// None when several endpoints or none were asked.
     pub(super) endpoint: Option<EndpointName>,
+    /// Who gave null instead.
+    pub(super) nulls: Vec<EndpointName>,
 }
 
 /// Why there are no outcomes.
@@ -53,6 +55,12 @@ const FORGET_AFTER: Duration = Duration::from_secs(600);
 /// Waits before receipts that are null are asked for again.
 const WAITS: [Duration; 3] =
     [Duration::from_millis(25), Duration::from_millis(75), Duration::from_millis(200)];
+
+impl GotOutcomes {
+    pub(super) fn new(outcomes: Outcomes, endpoint: Option<EndpointName>) -> GotOutcomes {
+        GotOutcomes { outcomes, endpoint, nulls: Vec::new() }
+    }
+}
 
 impl Receipts {
     pub(super) fn new(pool: &Pool, source: ReceiptSource) -> Receipts {
@@ -106,7 +114,7 @@ impl Receipts {
         match self.of_logs(want, purpose, avoid).await {
             Err(Failure::Call(error)) if self.is_missing("eth_getLogs", &error) => {
                 let why = "the endpoints give neither receipts nor logs".to_owned();
-                Ok(GotOutcomes { outcomes: Outcomes::Unknown(why), endpoint: None })
+                Ok(GotOutcomes::new(Outcomes::Unknown(why), None))
             }
             done => done,
         }
@@ -121,13 +129,16 @@ impl Receipts {
         avoid: &[EndpointName],
     ) -> Result<GotOutcomes, Failure> {
         // Asked by height, the receipts may be of a rival of the block; asked too early, null.
-        if let Some(Ok(reply)) = &early
-            && !reply.is_null()
-        {
-            let got = read_receipts(reply)?;
-            if belongs(block, &got.outcomes) {
-                return Ok(got);
+        let mut nulls = Vec::new();
+        match &early {
+            Some(Ok(reply)) if reply.is_null() => nulls.push(reply.endpoint.clone()),
+            Some(Ok(reply)) => {
+                let got = read_receipts(reply)?;
+                if belongs(block, &got.outcomes) {
+                    return Ok(got);
+                }
             }
+            Some(Err(_)) | None => {}
         }
         if let Some(Err(error)) = early {
             return Err(error.into());
@@ -137,7 +148,10 @@ impl Receipts {
         for wait in WAITS {
             let reply = self.pool.call(block_receipts(want, purpose, &avoid)).await?;
             if !reply.is_null() {
-                return read_receipts(&reply);
+                return read_receipts(&reply).map(|got| GotOutcomes { nulls, ..got });
+            }
+            if !nulls.contains(&reply.endpoint) {
+                nulls.push(reply.endpoint.clone());
             }
             if avoid.len() + 1 < self.pool.endpoints().len() {
                 avoid.push(reply.endpoint);
@@ -182,7 +196,7 @@ impl Receipts {
             }
         }
         let endpoint = if endpoints.len() == 1 { endpoints.pop() } else { None };
-        Ok(GotOutcomes { outcomes: Outcomes::Receipts(receipts), endpoint })
+        Ok(GotOutcomes::new(Outcomes::Receipts(receipts), endpoint))
     }
 
     async fn of_logs(
@@ -201,9 +215,7 @@ impl Receipts {
         request.avoid = avoid.to_vec();
         let reply = self.pool.call(request).await?;
         match RawLog::parse_all(&reply.value) {
-            Ok(logs) => {
-                Ok(GotOutcomes { outcomes: Outcomes::Logs(logs), endpoint: Some(reply.endpoint) })
-            }
+            Ok(logs) => Ok(GotOutcomes::new(Outcomes::Logs(logs), Some(reply.endpoint))),
             Err(error) => Err(unreadable(&reply, error)),
         }
     }
@@ -255,10 +267,10 @@ fn block_receipts(want: Want, purpose: Purpose, avoid: &[EndpointName]) -> Reque
 
 fn read_receipts(reply: &Reply) -> Result<GotOutcomes, Failure> {
     match RawReceipt::parse_all(&reply.value) {
-        Ok(receipts) => Ok(GotOutcomes {
-            outcomes: Outcomes::Receipts(receipts),
-            endpoint: Some(reply.endpoint.clone()),
-        }),
+        Ok(receipts) => {
+            let endpoint = Some(reply.endpoint.clone());
+            Ok(GotOutcomes::new(Outcomes::Receipts(receipts), endpoint))
+        }
         Err(error) => Err(unreadable(reply, error)),
     }
 }

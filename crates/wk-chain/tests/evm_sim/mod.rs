@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod nodes;
-mod watch;
+pub(crate) mod nodes;
+pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +13,6 @@ use alloy_primitives::{Address, B256, Bloom, Bytes, U256, keccak256};
 use alloy_rlp::Encodable;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-
-pub(crate) use nodes::{Faults, SimNode};
-pub(crate) use watch::Watch;
 
 /// Blocks of all branches, by hash.
 #[derive(Clone)]

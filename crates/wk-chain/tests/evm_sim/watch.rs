@@ -18,7 +18,7 @@ use wk_model::{
 };
 use wk_runtime::{Clock, Metrics, StopToken};
 
-use super::SimNode;
+use super::nodes::SimNode;
 
 /// One block that was told.
 #[derive(Clone, Debug)]
@@ -59,15 +59,26 @@ pub(crate) struct Watch {
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 impl Watch {
-    /// The settings: `more` over quick defaults, for these nodes.
-    pub(crate) fn config(nodes: &[&SimNode], more: Value) -> EvmConfig {
-        let rpc: Vec<Value> = nodes
-            .iter()
-            .enumerate()
-            .map(
-                |(at, node)| json!({"url": node.http(), "ws": node.ws(), "name": format!("n{at}")}),
-            )
-            .collect();
+    /// Follows the chain of these nodes, with `more` settings over quick defaults.
+    pub(crate) fn start(nodes: &[&SimNode], more: Value) -> Watch {
+        Watch::resume(nodes, more, Resume::default(), Record::default())
+    }
+
+    pub(crate) fn resume(nodes: &[&SimNode], more: Value, resume: Resume, record: Record) -> Watch {
+        let urls: Vec<(String, String)> =
+            nodes.iter().map(|node| (node.http(), node.ws())).collect();
+        Watch::at(&urls, more, resume, record)
+    }
+
+    /// Follows the chain behind these URLs, HTTP and WebSocket.
+    pub(crate) fn at(
+        urls: &[(String, String)],
+        more: Value,
+        resume: Resume,
+        record: Record,
+    ) -> Watch {
+        let endpoint = |(at, (http, ws)): (usize, &(String, String))| json!({"url": http, "ws": ws, "name": format!("n{at}")});
+        let rpc: Vec<Value> = urls.iter().enumerate().map(endpoint).collect();
         let mut config = json!({
             "rpc": rpc,
             "block_time": "100ms",
@@ -76,15 +87,7 @@ impl Watch {
         for (key, value) in more.as_object().unwrap() {
             config[key] = value.clone();
         }
-        serde_json::from_value(config).unwrap()
-    }
-
-    pub(crate) fn start(nodes: &[&SimNode], more: Value) -> Watch {
-        Watch::resume(nodes, more, Resume::default(), Record::default())
-    }
-
-    pub(crate) fn resume(nodes: &[&SimNode], more: Value, resume: Resume, record: Record) -> Watch {
-        let config = Watch::config(nodes, more);
+        let config: EvmConfig = serde_json::from_value(config).unwrap();
         assert_eq!(config.problems(), []);
         let (metrics, clock) = (Metrics::new(), Clock::system());
         let chain = ChainName::new("sim");

@@ -93,6 +93,7 @@ impl Following {
         if let Some(goal) = &self.goal
             && goal.link.block.height >= link.block.height
         {
+            self.phantoms.followed(&goal.endpoint);
             self.source = Some(goal.endpoint.clone());
         }
         if !self.resumed {

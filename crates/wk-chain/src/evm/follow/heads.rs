@@ -40,6 +40,9 @@ impl Following {
         if self.window.hash_at(link.block.height) == Some(link.block.hash) {
             return Ok(());
         }
+        if self.phantoms.contains(link.block.hash) {
+            return Ok(());
+        }
         let goal = self.goal.as_ref().map(|goal| goal.link.block);
         if goal == Some(link.block) || self.plan.has_block(link.block.hash) {
             return Ok(());
@@ -264,10 +267,13 @@ impl Following {
         warn!(chain = %self.chain, %height, error = %chain_of(&error), "block fetch failed");
         let is_missing = matches!(error, FetchError::Missing(_));
         if is_missing && (matches!(want, Want::Block(_)) || !self.is_reached(height)) {
-            // Announced and gone: reorged away, or a lie. The next head tells.
+            // Announced and gone: reorged away, or a lie. Another head may be as good.
             self.plan.clear();
-            self.goal = None;
             self.announced.remove(&height);
+            if let Some(goal) = self.goal.take() {
+                self.phantoms.missed(&goal, &self.pool);
+            }
+            self.consider_rivals().await?;
             self.poll();
             return Ok(());
         }

@@ -9,6 +9,7 @@ mod findings;
 mod heads;
 mod health;
 mod holes;
+mod phantoms;
 mod plan;
 mod refill;
 mod reorg;
@@ -33,6 +34,7 @@ use self::emit::Told;
 use self::finality::Finals;
 use self::health::ChainHealth;
 use self::holes::Holes;
+use self::phantoms::Phantoms;
 use self::plan::Plan;
 use self::refill::Retries;
 use self::rescan::Processed;
@@ -82,6 +84,8 @@ struct Following {
     /// Heads that contradict the window, by who announced them.
     rivals: BTreeMap<EndpointName, Rival>,
     last_vote: Option<Instant>,
+    /// Heads that were announced and cannot be had.
+    phantoms: Phantoms,
     /// Whose heads led to the newest told block.
     source: Option<EndpointName>,
     /// Blocks on their way, in order.
@@ -191,6 +195,7 @@ impl Following {
             announced: BTreeMap::new(),
             rivals: BTreeMap::new(),
             last_vote: None,
+            phantoms: Phantoms::default(),
             source: None,
             plan: Plan::default(),
             left_out: None,
