@@ -3,6 +3,13 @@
 //!
 //! `cargo bench --profile quick -p watchkeeper --bench backfill -- [BLOCKS]`
 
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a benchmark prints figures, and its numbers are small"
+)]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -4,6 +4,13 @@
 //! WebSocket client of the same node gets the block's `newHeads`; received is when the webhook has
 //! the whole message. Prints quantiles, memory and CPU time of both processes.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a benchmark prints figures, and its numbers are small"
+)]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 

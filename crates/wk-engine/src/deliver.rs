@@ -107,7 +107,7 @@ impl Deliverer {
             (self.store.clone(), self.clock.clone(), self.metrics.clone());
         async move {
             let mut rows = rows.into_iter();
-            while let Some(row) = rows.next() {
+            for row in rows.by_ref() {
                 if stop.is_stopped() {
                     break;
                 }

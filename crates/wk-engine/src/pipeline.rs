@@ -238,11 +238,8 @@ impl Pipeline {
     }
 
     fn update_status(&self, batch: &Batch, queued: u64) {
-        let newest = batch
-            .blocks
-            .iter()
-            .filter(|(_, _, intake)| matches!(intake, Intake::Live | Intake::Backfill))
-            .next_back();
+        let in_order = |intake: Intake| matches!(intake, Intake::Live | Intake::Backfill);
+        let newest = batch.blocks.iter().rfind(|(_, _, intake)| in_order(*intake));
         let mut before = None;
         let mut after = None;
         self.statuses.update(&self.chain, |status| {

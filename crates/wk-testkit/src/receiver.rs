@@ -111,6 +111,11 @@ impl Receiver {
         Receiver { address, shared, stop }
     }
 
+    /// Time since it started: what [`Received::at`] counts from.
+    pub fn elapsed(&self) -> Duration {
+        self.shared.started.elapsed()
+    }
+
     /// The URL of a path, such as `/hook`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)

@@ -169,6 +169,7 @@ impl Watchkeeper {
 }
 
 impl Drop for Watchkeeper {
+    #[expect(clippy::print_stderr, reason = "a failed test shows what the program said")]
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {
