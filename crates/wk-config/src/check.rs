@@ -80,7 +80,6 @@ pub(crate) fn check(config: &Config, mut names: Names, base: &Path) -> Checked {
     let lists = checked.lists(config, &mut names, base);
     checked.receivers(config, &names);
     checked.rules(config, &names, lists);
-    checked.tests(config, &names);
     checked
 }
 
@@ -222,17 +221,30 @@ impl Checked {
         match RuleSet::compile(&config.rules, &env) {
             Ok(rules) => {
                 self.probes(config, &rules);
-                match wk_rules::testing::build(&config.tests, &rules, &env) {
-                    Ok(tests) => self.tests = tests,
-                    Err(problems) => {
-                        for problem in problems {
-                            self.error(problem.under("tests"));
-                        }
-                    }
-                }
+                self.tests(config, names, &rules, &env);
                 self.rules = Some(rules);
             }
-            Err(problems) => self.refused_rules(problems, &names.broken),
+            Err(problems) => {
+                self.refused_rules(problems, &names.broken);
+                self.names_in_tests(config, names);
+            }
+        }
+    }
+
+    /// Builds the tests when everything that they build on is whole.
+    fn tests(&mut self, config: &Config, names: &Names, rules: &RuleSet, env: &RuleEnv) {
+        let is_error = |found: &Found| found.severity == FaultSeverity::Error;
+        let whole = names.broken.is_empty() && names.rules.len() == config.rules.len();
+        if !whole || self.findings.iter().any(is_error) {
+            return self.names_in_tests(config, names);
+        }
+        match wk_rules::testing::build(&config.tests, rules, env) {
+            Ok(tests) => self.tests = tests,
+            Err(problems) => {
+                for problem in problems {
+                    self.error(problem.under("tests"));
+                }
+            }
         }
     }
 
@@ -284,7 +296,7 @@ impl Checked {
         }
     }
 
-    fn tests(&mut self, config: &Config, names: &Names) {
+    fn names_in_tests(&mut self, config: &Config, names: &Names) {
         let known: Vec<&str> = names.rules.iter().map(String::as_str).collect();
         let mut unknown = Vec::new();
         for (index, test) in config.tests.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! From files to a config that can be used, or to everything that is wrong with it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wk_chain::abi::Decoder;
 use wk_model::Secret;
@@ -30,7 +31,7 @@ pub struct Loaded {
     /// The rules, compiled.
     pub rules: RuleSet,
     /// The rules' tests, ready to run.
-    pub tests: Vec<wk_rules::Test>,
+    pub tests: Arc<[wk_rules::Test]>,
     /// Knows the contracts and their ABIs.
     pub decoder: Decoder,
     /// Folder that relative paths in the config count from.
@@ -199,7 +200,7 @@ fn finish(
     Ok(Loaded {
         config: config.complete(),
         rules,
-        tests: checked.tests,
+        tests: checked.tests.into(),
         decoder,
         base: base.to_owned(),
         files,
@@ -217,11 +218,11 @@ fn written_names(config: &Config, tree: &Tree) -> Names {
     names.contracts.extend(keys("contracts"));
     names.lists.extend(keys("lists"));
     names.receivers.extend(keys("receivers"));
-    let rules = match root.entry("rules").map(|entry| &entry.value.value) {
-        Some(Value::List(rules)) => rules.as_slice(),
+    let list = |key: &str| match root.entry(key).map(|entry| &entry.value.value) {
+        Some(Value::List(items)) => items.as_slice(),
         _ => &[],
     };
-    let ids = rules.iter().filter_map(|rule| rule.entry("id"));
+    let ids = list("rules").iter().filter_map(|rule| rule.entry("id"));
     names.rules.extend(ids.filter_map(|id| match &id.value.value {
         Value::Scalar(scalar) => Some(scalar.text.clone()),
         Value::List(_) | Value::Map(_) => None,
@@ -231,10 +232,12 @@ fn written_names(config: &Config, tree: &Tree) -> Names {
         let broken = section(part).iter().filter(|entry| is_broken(&entry.value));
         names.broken.extend(broken.map(|entry| format!("{part}.{}", entry.key)));
     }
-    // Counted as in the typed config, which lacks the rules that were left out as a whole.
-    let kept = rules.iter().filter(|rule| !tree.dropped.contains(&rule.id)).enumerate();
-    let broken = kept.filter(|(_, rule)| is_broken(rule));
-    names.broken.extend(broken.map(|(index, _)| format!("rules[{index}]")));
+    for part in ["rules", "tests"] {
+        // Counted as in the typed config, which lacks what was left out as a whole.
+        let kept = list(part).iter().filter(|item| !tree.dropped.contains(&item.id)).enumerate();
+        let broken = kept.filter(|(_, item)| is_broken(item));
+        names.broken.extend(broken.map(|(index, _)| format!("{part}[{index}]")));
+    }
     names
 }
 
