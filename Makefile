@@ -20,7 +20,6 @@ build:
 
 test: tools ## install what the tests need, then run all of them
 	cargo nextest run --locked --cargo-profile quick --workspace
-	cargo test --locked --profile quick --workspace --doc --quiet
 
 tools: ## install what the tests need and is missing
 	@command -v cargo-nextest >/dev/null || cargo install cargo-nextest --locked

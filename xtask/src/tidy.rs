@@ -159,8 +159,8 @@ fn headers(root: &Path, faults: &mut Vec<String>) -> Result<()> {
         sources(&root.join(folder), &mut files)?;
     }
     for file in files {
-        let text = fs::read_to_string(&file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         if !text.starts_with("//! ") {
             let file = file.strip_prefix(root).unwrap_or(&file);
             faults.push(format!("{} does not open with a `//!` sentence", file.display()));
