@@ -7,9 +7,9 @@ use crate::{EndpointOptions, Lie, NodeUrls, Pace, Tape, TapeOptions, Timing};
 /// EIP-155 chain id of the demo chain.
 pub const DEMO_CHAIN_ID: u64 = 77_177;
 
-/// Live blocks after which the third endpoint begins to lie: after the first reorg, which all
-/// endpoints must show alike.
-const LIES_AFTER: usize = 5;
+/// The live block with which the third endpoint begins to lie: at once, since it takes a few blocks
+/// and a second look until a watcher may say that it is no reorg on its way.
+const LIES_FROM: usize = 1;
 
 /// The recorded chain of the demo.
 pub fn demo_tape() -> Tape {
@@ -20,8 +20,9 @@ pub fn demo_tape() -> Tape {
 pub fn demo_options() -> TapeOptions {
     let honest = |millis| EndpointOptions { lies: vec![], delay: Duration::from_millis(millis) };
     let liar = EndpointOptions {
-        lies: vec![(LIES_AFTER, Lie::OtherFork)],
-        delay: Duration::from_millis(1),
+        lies: vec![(LIES_FROM, Lie::OtherFork)],
+        // Slow enough never to be the first to announce a block: what is shown is how it is caught.
+        delay: Duration::from_millis(120),
     };
     TapeOptions {
         pace: Pace::Every(Duration::from_secs(1)),

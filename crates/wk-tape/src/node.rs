@@ -59,7 +59,7 @@ pub enum Timing {
 pub struct EndpointOptions {
     /// What it does not tell the truth about.
     pub lies: Script,
-    /// How long it takes to answer.
+    /// How long it takes to answer, and to tell subscribers.
     pub delay: Duration,
 }
 

@@ -47,7 +47,7 @@ pub trait Service: Send + Sync + 'static {
         Err(RpcError::method_missing("eth_subscribe"))
     }
 
-    /// How long each request waits before it is answered.
+    /// How long each request waits before it is answered, and each notification before it is sent.
     fn delay(&self) -> Duration {
         Duration::ZERO
     }
@@ -270,7 +270,10 @@ async fn serve_socket(stream: TcpStream, service: Arc<dyn Service>) {
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Binary(_) | Message::Close(_)) | Err(_)) | None => break,
             },
-            Some(notification) = notifications.recv() => notification,
+            Some(notification) = notifications.recv() => {
+                tokio::time::sleep(service.delay()).await;
+                notification
+            }
         };
         if sink.send(Message::text(message.to_string())).await.is_err()
             || subscriptions.iter().any(|subscriber| !subscriber.is_open())
