@@ -110,7 +110,8 @@ pub struct RuleConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
     /// One line for people. `${…}` holds CEL: `${formatUnits(amount, 18)} tokens to ${to}`.
-    /// `$${` is a plain `${`. Default: the rule's id and what happened.
+    /// `$${` is a plain `${`. With a window it can show `count`, `sum`, `key` and so on as well; with
+    /// `absent` it shows `silence`, `last` and the block. Default: the rule's id and what happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// How settled the block must be before anyone is told: `seen` (at once; taken back if the

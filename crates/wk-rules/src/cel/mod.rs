@@ -23,7 +23,7 @@ mod node;
 mod operate;
 mod parser;
 mod program;
-mod suggest;
+pub(crate) mod suggest;
 mod table;
 mod types;
 mod value;

@@ -1,7 +1,7 @@
 //! Names near to a mistyped one.
 
 /// The name that was probably meant: equal but for case and `_`, or a few letters away.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     wrong: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
@@ -37,9 +37,9 @@ pub(super) fn same_name(a: &str, b: &str) -> bool {
 }
 
 /// The names as a sentence part, cut when there are many.
-pub(super) fn enumerate(names: &[String]) -> String {
+pub(crate) fn enumerate<S: AsRef<str>>(names: &[S]) -> String {
     const MOST: usize = 16;
-    let shown = names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = names.iter().take(MOST).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(MOST) {
         0 => shown,
         more => format!("{shown} and {more} more"),

@@ -113,6 +113,7 @@ fn differences(expect: &ExpectConfig, seen: &Seen) -> Vec<Difference> {
         // Addresses may be written with their checksum.
         let found = seen.key();
         if !key.eq_ignore_ascii_case(found) {
+            let found = if found.is_empty() { "none" } else { found };
             check("key", key.clone(), found.to_owned());
         }
     }

@@ -6,3 +6,4 @@ mod properties;
 mod refuse;
 mod speed;
 mod support;
+mod users_tests;

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use wk_model::evm::Block;
+use wk_model::evm::{Block, Log};
+use wk_model::primitives::keccak256;
 use wk_model::{
     BlockRef, BlockTime, Bytes, ChainName, EntryKind, Finding, Intake, U256, WindowEntry,
 };
 use wk_rules::{Evaluation, Forget, Memory, RuleSet};
 
-use crate::support::{Chain, compile};
+use crate::support::{Chain, KNOWN, PLAIN, TOKEN, VAULT, compile, try_compile};
 
 /// One rule of each kind that remembers something, and some that do not.
 fn all_rules() -> Vec<Value> {
@@ -277,6 +278,62 @@ proptest! {
             let mut block = chain.withdrawals(&paid);
             block.header.time = BlockTime(u64::from(time));
             world.see(&block, Intake::Live);
+        }
+    }
+
+    /// Logs are written by strangers: whatever is in them, no rule panics, and those of contracts
+    /// that nobody watches are no errors.
+    #[test]
+    fn strange_logs_upset_nothing(
+        logs in proptest::collection::vec(
+            (0usize..4, 0usize..5, 0usize..5, proptest::collection::vec(any::<u8>(), 0..100)),
+            0..12,
+        ),
+    ) {
+        let signatures = ["Withdraw(address,uint256)", "Transfer(address,address,uint256)", "Odd(address,bytes32,uint256,string)", "Unknown()"];
+        let mut rules = all_rules();
+        rules.push(json!({"id": "odd", "watch": "vault", "event": "Odd", "if": "memo != 0x00 && event.args.count >= 0"}));
+        rules.push(json!({"id": "anyones", "event": "Transfer(address indexed from, address indexed to, uint256 value)", "if": "value > 0"}));
+        rules.push(json!({"id": "open", "on": "evm.event", "if": "event.name != null || event.args.size() > 0"}));
+        let mut world = World::new(&rules);
+        let mut chain = Chain::new();
+        let addresses = [VAULT, TOKEN, PLAIN, KNOWN];
+        let logs: Vec<Log> = logs
+            .into_iter()
+            .map(|(address, signature, topics, data)| {
+                let topic0 = signatures.get(signature).map(|text| keccak256(text.as_bytes()));
+                let rest = (0..topics).map(|i| keccak256(i.to_be_bytes()));
+                Log {
+                    address: addresses[address].parse().expect("it is right"),
+                    topics: topic0.into_iter().chain(rest).take(4).collect(),
+                    data: Bytes::from(data),
+                    index: 0,
+                }
+            })
+            .collect();
+        let block = chain.block(logs);
+        let evaluation = chain.evaluate(&world.set, &mut world.memory, &block, Intake::Live);
+        prop_assert!(evaluation.errors.iter().all(|error| error.rule != "anyones" && error.rule != "open"));
+    }
+
+    /// Settings are written by people in a hurry: whatever stands where a text belongs, compiling
+    /// ends with rules or with problems.
+    #[test]
+    fn strange_settings_upset_nothing(
+        texts in proptest::collection::vec("[a-z0-9 ${}()\"'.,<>&|!=+*/-]{0,24}|\\PC{0,12}", 8),
+        trigger in 0usize..6,
+    ) {
+        let trigger = ["evm.block", "evm.tx", "evm.event", "evm.state", "evm.pending", "http"][trigger];
+        let rule = json!({
+            "id": texts[0], "on": trigger, "watch": texts[1], "event": [texts[2], "Withdraw"], "if": texts[3],
+            "title": texts[4], "window": {"over": "1m", "by": texts[5], "value": texts[6], "when": texts[7]},
+            "read": {"call": texts[2], "args": [texts[1]], "contract": texts[1]}, "url": texts[0],
+        });
+        let known = json!({"id": "a", "watch": "vault", "event": "Withdraw", "if": texts[3], "title": texts[4], "window": {"over": "1m", "by": texts[5], "value": texts[6], "when": texts[7]}});
+        for rule in [rule, known] {
+            if let Err(problems) = try_compile(rule) {
+                prop_assert!(!problems.is_empty());
+            }
         }
     }
 }
