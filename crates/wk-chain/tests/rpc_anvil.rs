@@ -196,10 +196,16 @@ async fn survive(fault: Fault, anvil: &Anvil, other: &Anvil) -> String {
         assert_eq!(block["number"], json!(format!("0x{height:x}")), "{name}");
     }
     for trouble in expected(&fault) {
-        wait_until(&format!("{name} is told as {trouble}"), PATIENCE, async || {
-            watched.troubles.lock().contains(*trouble)
-        })
-        .await;
+        let told = async {
+            while !watched.troubles.lock().contains(*trouble) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if timeout(PATIENCE, told).await.is_err() {
+            let troubles = watched.troubles.lock().clone();
+            let endpoints = watched.pool.endpoints();
+            panic!("{name} is not told as {trouble}, but {troubles:?}: {endpoints:#?}");
+        }
     }
     let errors: Vec<String> = watched.pool.endpoints()[0]
         .errors

@@ -42,11 +42,13 @@ struct Work<'a> {
     barred: Vec<Option<Attempt>>,
     coming: FuturesUnordered<Coming<'a>>,
     deadline: Instant,
+    time: Duration,
 }
 
 impl Inner {
     pub(crate) async fn batch(&self, requests: &[Request]) -> Vec<Result<Reply, CallError>> {
         let Some(lead) = lead(requests) else { return Vec::new() };
+        let time = self.total_time(lead.purpose);
         let work = Work {
             inner: self,
             requests,
@@ -56,7 +58,8 @@ impl Inner {
             rounds: vec![0; requests.len()],
             barred: vec![None; self.endpoints.len()],
             coming: FuturesUnordered::new(),
-            deadline: Instant::now() + self.options.total_timeout.0,
+            deadline: Instant::now() + time,
+            time,
         };
         work.run().await
     }
@@ -127,7 +130,7 @@ impl Work<'_> {
                             method: self.requests[item].method.to_string(),
                             attempts: self.barred.iter().flatten().cloned().collect(),
                             unused: unused.clone(),
-                            out_of_time: Some(self.inner.options.total_timeout.0),
+                            out_of_time: Some(self.time),
                         }));
                     }
                 }

@@ -89,7 +89,8 @@ pub struct RpcConfig {
     pub timeout: HumanDuration,
     /// Longest time to connect.
     pub connect_timeout: HumanDuration,
-    /// Longest time for one read with all its retries and failovers.
+    /// Longest time for one read with all its retries and failovers. Backfill, which can wait for
+    /// rate limits to pass, has four times as long.
     pub total_timeout: HumanDuration,
     /// Largest answer, in bytes, after decompression.
     pub max_body_bytes: u64,
@@ -383,6 +384,7 @@ fn check_options(options: &RpcConfig) -> Vec<Problem> {
         problems.push(Problem::new(format!("rpc_options.{key}"), message).hint(hint));
     };
     let shortest = HumanDuration::millis(10);
+    let longest = HumanDuration::seconds(7 * 86_400);
     let durations = [
         ("timeout", Some(*timeout)),
         ("connect_timeout", Some(*connect_timeout)),
@@ -398,6 +400,9 @@ fn check_options(options: &RpcConfig) -> Vec<Problem> {
     for (key, duration) in durations {
         if let Some(duration) = duration.filter(|duration| *duration < shortest) {
             wrong(key, format!("{duration} is too short"), "The shortest time is 10ms.");
+        }
+        if let Some(duration) = duration.filter(|duration| *duration > longest) {
+            wrong(key, format!("{duration} is too long"), "The longest time is 7d.");
         }
     }
     if total_timeout < timeout {
@@ -537,6 +542,7 @@ mod tests {
                 "rpc[0].max_requests_per_second: -1 is no request rate",
             ),
             (one(), json!({"timeout": "1ms"}), "rpc_options.timeout: 1ms is too short"),
+            (one(), json!({"lag_time": "8d"}), "rpc_options.lag_time: 8d is too long"),
             (
                 one(),
                 json!({"timeout": "40s"}),

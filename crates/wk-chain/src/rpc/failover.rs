@@ -8,7 +8,7 @@ use rand::Rng;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ask::Miss;
-use super::call::{Attempt, CallError, Reply, Request, Unused};
+use super::call::{Attempt, CallError, Purpose, Reply, Request, Unused};
 use super::choice::{Ranking, Why, rank};
 use super::class::{ErrorClass, Remedy};
 use super::endpoint::Refused;
@@ -29,6 +29,8 @@ enum Bar {
     Until(Instant),
 }
 
+/// Backfill waits this many times as long as live reads.
+const BACKFILL_PATIENCE: u32 = 4;
 /// One endpoint is asked at most this often by one read.
 const TRIES_PER_ENDPOINT: u32 = 6;
 /// Between two tries at one endpoint; doubles, up to the longest.
@@ -113,8 +115,17 @@ impl Inner {
         }
     }
 
-    fn progress(&self, request: &Request, earlier: Vec<Attempt>) -> Progress {
+    /// Longest time for one read.
+    pub(crate) fn total_time(&self, purpose: Purpose) -> Duration {
         let time = self.options.total_timeout.0;
+        match purpose {
+            Purpose::Live | Purpose::Probe => time,
+            Purpose::Backfill => time.saturating_mul(BACKFILL_PATIENCE),
+        }
+    }
+
+    fn progress(&self, request: &Request, earlier: Vec<Attempt>) -> Progress {
+        let time = self.total_time(request.purpose);
         let mut progress = Progress {
             tries: vec![Tries::default(); self.endpoints.len()],
             attempts: Vec::new(),

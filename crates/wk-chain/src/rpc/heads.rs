@@ -198,7 +198,32 @@ impl BlockPace {
 pub(crate) fn mean_block_time(low: &BlockLink, high: &BlockLink) -> Option<Duration> {
     let blocks = high.block.height.above(low.block.height);
     let time = high.time.since(low.time).as_secs_f64();
-    (blocks > 0 && time > 0.0).then(|| Duration::from_secs_f64(time / blocks as f64))
+    // Timestamps are whatever somebody wrote: the mean is kept within reason.
+    let mean = (time / blocks.max(1) as f64).clamp(0.01, 3_600.0);
+    (blocks > 0 && time > 0.0).then(|| Duration::from_secs_f64(mean))
+}
+
+/// A block is not made this much before its time; clocks differ by less.
+const FUTURE: Duration = Duration::from_secs(900);
+/// Blocks that a head may be ahead of another whatever the time between them.
+const BURST: u64 = 100;
+/// A chain may for a time be so much faster than it mostly is.
+const FASTER: f64 = 10.0;
+
+/// Whether a head can be as far ahead of `other` as it says: an endpoint that makes up a high head
+/// must not make all others look late.
+pub(crate) fn is_plausible(
+    head: &BlockLink,
+    other: &BlockLink,
+    block_time: Option<Duration>,
+    now: Timestamp,
+) -> bool {
+    let ahead = head.block.height.above(other.block.height);
+    let time = head.time.since(other.time).as_secs_f64();
+    let block_time = block_time.unwrap_or(Duration::from_millis(50)).as_secs_f64();
+    let possible = FASTER * time / block_time.max(0.001);
+    ahead <= BURST
+        || (head.time.to_timestamp() <= now.after(FUTURE) && (ahead - BURST) as f64 <= possible)
 }
 
 /// Time between two looks at an endpoint's head.
@@ -369,6 +394,33 @@ mod tests {
         assert_eq!(pace.block_time(), None, "the chain began anew");
         assert_eq!(mean_block_time(&link(1, 0), &link(101, 0)), Some(Duration::from_secs(12)));
         assert_eq!(mean_block_time(&link(5, 0), &link(5, 0)), None);
+    }
+
+    #[test]
+    fn a_made_up_head_is_no_measure() {
+        let now = BlockTime(1_000 + 1_000 * 12).to_timestamp();
+        let slow = Some(Duration::from_secs(12));
+        let base = link(1_000, 0);
+        let at = |height: u64, time: u64| {
+            let BlockLink { block, parent, .. } = link(1, 0);
+            let block = BlockRef { height: Height(height), ..block };
+            BlockLink { block, parent, time: BlockTime(time) }
+        };
+        let time = base.time.0;
+        for (head, other, expected) in [
+            (base, base, true),
+            (link(900, 0), base, true),
+            (at(1_090, time), base, true),
+            // A week behind is a week behind.
+            (base, at(10, time - 990 * 12), true),
+            (at(5_000, time + 60), base, false),
+            (at(u64::MAX, u64::MAX), base, false),
+            (at(u64::MAX, time), base, false),
+            (at(2_000, time + 1_000 * 12), base, false),
+        ] {
+            assert_eq!(is_plausible(&head, &other, slow, now), expected, "{head:?}");
+        }
+        assert!(mean_block_time(&at(1, 0), &at(2, u64::MAX)).is_some_and(|t| t.as_secs() <= 3_600));
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Inner {
                     },
                 },
             };
-            let asked = to - from + 1;
+            let asked = (to - from).saturating_add(1);
             match outcome {
                 Ok(reply) => {
                     let rows = wire::array_len(&reply.value).unwrap_or_default();
@@ -106,7 +106,7 @@ impl Inner {
         let shorter = cut(from, to, &attempt.remedy)?;
         let place = self.place(&attempt.endpoint)?;
         let mut state = self.endpoints[place].state();
-        state.logs.refused(to - from + 1, Some(shorter - from + 1), Instant::now());
+        state.logs.refused((to - from).saturating_add(1), Some(shorter - from + 1), Instant::now());
         Some(shorter)
     }
 }

@@ -93,6 +93,9 @@ pub(crate) struct Common {
     followed: VecDeque<BlockRef>,
 }
 
+/// Block times outside of this would only make timers odd.
+const SHORTEST_BLOCK_TIME: Duration = Duration::from_millis(1);
+const LONGEST_BLOCK_TIME: Duration = Duration::from_secs(86_400);
 /// Followed blocks that are remembered.
 const FOLLOWED: usize = 512;
 
@@ -138,10 +141,11 @@ impl Pool {
             answer: options.timeout.0,
             max_message_bytes: usize::try_from(options.max_body_bytes).unwrap_or(usize::MAX),
         };
+        let sane = block_time.map(|time| time.clamp(SHORTEST_BLOCK_TIME, LONGEST_BLOCK_TIME));
         let wishes = Wishes {
             heads: false,
             pending: false,
-            silence: ws_silence(options.ws_silence.map(|silence| silence.0), *block_time),
+            silence: ws_silence(options.ws_silence.map(|silence| silence.0), sane),
         };
         Ok(Pool(Arc::new_cyclic(|me| Inner {
             chain: chain.clone(),
@@ -159,7 +163,7 @@ impl Pool {
                 learned_id: None,
                 frontier: Frontier::default(),
                 pace: BlockPace::default(),
-                configured_block_time: *block_time,
+                configured_block_time: sane,
                 first_block_time: None,
                 block_time_measured: false,
                 followed: VecDeque::new(),

@@ -16,7 +16,7 @@ use wk_runtime::StopToken;
 use super::ask::Miss;
 use super::call::{Rejection, Request};
 use super::endpoint::{Endpoint, IdentityState, Refused};
-use super::heads::{HeadSeen, HeadVia, Polling, Step, is_lagging, mean_block_time};
+use super::heads::{HeadSeen, HeadVia, Polling, Step, is_lagging, is_plausible, mean_block_time};
 use super::honesty::DEPTH;
 use super::http::Broken;
 use super::pool::{Inner, PendingSeen, PoolError};
@@ -341,10 +341,15 @@ impl Inner {
             let believed = matches!(state.quarantine.kind(), None | Some(TroubleKind::Lagging));
             let (seen, _) = state.head_seen?;
             let fresh = now.saturating_duration_since(seen) < HEAD_COUNTS;
-            let head = state.heads.head()?.block.height;
+            let head = state.heads.head()?;
             (believed && fresh).then_some(head)
         });
-        heads.max()
+        let heads: Vec<BlockLink> = heads.collect();
+        let lowest = *heads.iter().min_by_key(|head| head.block.height)?;
+        let block_time = self.common.lock().block_time();
+        let wall = self.clock.now();
+        let plausible = |head: &&BlockLink| is_plausible(head, &lowest, block_time, wall);
+        heads.iter().filter(plausible).map(|head| head.block.height).max()
     }
 }
 

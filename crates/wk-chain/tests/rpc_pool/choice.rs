@@ -15,7 +15,7 @@ fn get(what: &str) -> Request {
 #[tokio::test]
 async fn asks_the_fastest_once_all_are_known() {
     let (slow, fast) = (Node::start().await, Node::start().await);
-    slow.change(|state| state.delay = Duration::from_millis(60));
+    slow.change(|state| state.delay = Duration::from_millis(300));
     let watched = Watched::idle(&named(&[&slow, &fast]));
     for _ in 0..12 {
         watched.pool.call(get("x")).await.expect("both answer");

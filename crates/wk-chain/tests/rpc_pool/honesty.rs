@@ -105,6 +105,40 @@ async fn an_endpoint_that_lags_is_quarantined_until_it_has_caught_up() {
 }
 
 #[tokio::test]
+async fn a_made_up_head_makes_nobody_look_late_and_breaks_nothing() {
+    let (liar, good) = (Node::start().await, Node::start().await);
+    for (height, time) in [(u64::MAX, u64::MAX), (u64::MAX, 1_700_000_100), (10_000_000, 0)] {
+        liar.script(move |method, params| {
+            let made_up = || {
+                Act::Result(json!({
+                    "number": format!("0x{height:x}"),
+                    "hash": hash(height, None),
+                    "parentHash": hash(1, None),
+                    "timestamp": format!("0x{time:x}"),
+                }))
+            };
+            (method == "eth_getBlockByNumber" && params[0] == "latest").then(made_up)
+        });
+        let watched = Watched::running(&named(&[&liar, &good]));
+        until("heads", || watched.pool.endpoints().iter().all(|status| status.head.is_some()))
+            .await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(kind(&watched, "b"), None, "{height} {time}");
+        let reply = watched.pool.call(get("x").pinned(Height(100))).await;
+        reply.expect("somebody answers");
+        let page = watched.pool.logs(wk_chain::rpc::LogsQuery {
+            filter: json!({}),
+            from: Height(0),
+            to: Height(u64::MAX),
+            purpose: wk_chain::rpc::Purpose::Live,
+        });
+        // The node has no such method; it is the arithmetic that must hold.
+        page.await.expect_err("no logs here");
+        watched.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn equal_heads_and_a_chain_that_rests_are_no_lag() {
     let (a, b) = (Node::start().await, Node::start().await);
     let watched = Watched::running(&named(&[&a, &b]));
