@@ -29,10 +29,11 @@ use findings::Subject;
 impl RuleSet {
     /// What the rules make of a block.
     ///
-    /// Looking at a block again gives the same findings, by their ids. A block whose content has
-    /// changed (`Intake::Rescan`) has to be reverted first. A block below others
-    /// (`Intake::Refill`) is put in its place: windows that end behind it are looked at again, and
-    /// what they would have told is told now.
+    /// Looking at a block again gives the same findings, by their ids. When its content has changed
+    /// (`Intake::Rescan`), what is new in it is found and remembered as if it had always been there;
+    /// what is gone from it has to be reverted by the caller, if it is to be forgotten. A block below
+    /// others (`Intake::Refill`) is put in its place: windows that end behind it are looked at again,
+    /// and what they would have told is told now. Reads of later blocks are not compared anew.
     pub fn evaluate(&self, memory: &mut Memory, input: &BlockInput<'_>) -> Evaluation {
         let Some(index) = self.index(input.chain) else { return Evaluation::default() };
         let block = BlockView { chain: input.chain, block: input.block };

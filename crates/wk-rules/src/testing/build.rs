@@ -4,17 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use serde_json::Value as Json;
-use wk_chain::abi::{
-    DynSolType, DynSolValue, Event, Function, Item, ParamSpec, known_events, known_functions,
-};
+use wk_chain::abi::{DynSolType, DynSolValue, ParamSpec};
 use wk_model::{ChainName, Problem, evm};
 
 use super::config::{
     GivenBlock, GivenConfig, GivenEvent, GivenProbe, GivenTime, GivenTx, TestConfig,
 };
-use crate::coerce::{amount, coerce, zero};
+use crate::coerce::amount;
 use crate::config::Trigger;
 use crate::env::{RuleEnv, address};
 use crate::input::{ProbeAnswer, StateAnswers};
@@ -94,7 +92,7 @@ pub(super) fn chain(
 }
 
 impl Builder<'_> {
-    fn problem(&mut self, problem: Problem) {
+    pub(super) fn problem(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
@@ -216,7 +214,7 @@ impl Builder<'_> {
     }
 
     /// The address of a contract's name, or a written one.
-    fn account(&mut self, path: String, text: &str) -> Option<Address> {
+    pub(super) fn account(&mut self, path: String, text: &str) -> Option<Address> {
         let contract = self.env.decoder.contract_named(text);
         if let Some(contract) = contract.filter(|contract| contract.chain == self.chain) {
             return Some(contract.address);
@@ -368,151 +366,6 @@ impl Builder<'_> {
         Some(tx)
     }
 
-    fn call_data(
-        &mut self,
-        path: &str,
-        text: &str,
-        args: Option<&Json>,
-        to: Address,
-    ) -> Option<Bytes> {
-        let at = format!("{path}.function");
-        let function = if text.contains('(') {
-            Arc::new(self.parsed(&at, Function::parse(text))?)
-        } else {
-            let abi =
-                self.env.decoder.contract(&self.chain, &to).map(|contract| contract.abi.clone());
-            let own = abi.iter().flat_map(|abi| abi.functions_named(text).cloned()).collect();
-            self.one_of(&at, "function", text, own, known_functions(text), args)?
-        };
-        let values = self.values(&format!("{path}.args"), function.params(), args)?;
-        let data = function.encode(&values).expect("the values were made for the parameters");
-        Some(Bytes::from(data))
-    }
-
-    fn log(&mut self, path: &str, given: &GivenEvent) -> Option<evm::Log> {
-        let address = self.account(format!("{path}.contract"), &given.contract)?;
-        let at = format!("{path}.event");
-        let text = given.event.as_str();
-        let event = if text.contains('(') {
-            Arc::new(self.parsed(&at, Event::parse(text))?)
-        } else {
-            let abi = self
-                .env
-                .decoder
-                .contract(&self.chain, &address)
-                .map(|contract| contract.abi.clone());
-            let own = abi.iter().flat_map(|abi| abi.events_named(text).cloned()).collect();
-            self.one_of(&at, "event", text, own, known_events(text), given.args.as_ref())?
-        };
-        let values = self.values(&format!("{path}.args"), event.params(), given.args.as_ref())?;
-        Some(encode(address, &event, &values))
-    }
-
-    fn parsed<I>(&mut self, path: &str, parsed: Result<I, wk_chain::abi::AbiError>) -> Option<I> {
-        parsed.map_err(|error| self.problem(error.problem(path))).ok()
-    }
-
-    /// The contract's own definition, else a well-known one; of several the one that the arguments
-    /// fit by their number or names.
-    fn one_of<I: Item>(
-        &mut self,
-        path: &str,
-        noun: &str,
-        name: &str,
-        own: Vec<Arc<I>>,
-        known: Vec<Arc<I>>,
-        args: Option<&Json>,
-    ) -> Option<Arc<I>> {
-        let candidates = if own.is_empty() { known } else { own };
-        let fits = |item: &&Arc<I>| match args {
-            Some(Json::Array(args)) => args.len() == item.params().len(),
-            Some(Json::Object(args)) => {
-                args.keys().all(|key| item.params().iter().any(|param| *param.name == **key))
-            }
-            _ => item.params().is_empty(),
-        };
-        let fitting: Vec<&Arc<I>> = candidates.iter().filter(fits).collect();
-        match (fitting.as_slice(), candidates.as_slice()) {
-            ([one, ..], _) => Some(Arc::clone(one)),
-            // What is wrong with the arguments is told when they are read.
-            ([], [one, ..]) => Some(Arc::clone(one)),
-            ([], []) => {
-                let message = format!("no ABI is known that has the {noun} `{}`", shorten(name));
-                self.problem(
-                    Problem::new(path, message)
-                        .hint("Write its full signature, with types and names."),
-                );
-                None
-            }
-        }
-    }
-
-    /// Values for all parameters: by name, in order, or zero.
-    fn values(
-        &mut self,
-        path: &str,
-        params: &[ParamSpec],
-        args: Option<&Json>,
-    ) -> Option<Vec<DynSolValue>> {
-        let names: Vec<&str> = params.iter().map(|param| &*param.name).collect();
-        let before = self.problems.len();
-        match args {
-            Some(Json::Object(args)) => {
-                for name in args.keys().filter(|name| !names.contains(&name.as_str())) {
-                    let mut problem =
-                        unknown(format!("{path}.{name}"), "parameter", name, names.iter().copied());
-                    if names.is_empty() {
-                        problem.hint = Some("There are none.".to_owned());
-                    }
-                    self.problem(problem);
-                }
-            }
-            Some(Json::Array(args)) if args.len() != params.len() => {
-                let message =
-                    format!("{} values are given for {} parameters", args.len(), params.len());
-                let hint = format!("Give, in order: {}.", enumerate(&names));
-                self.problem(Problem::new(path, message).hint(hint));
-            }
-            None | Some(Json::Array(_) | Json::Null) => {}
-            Some(_) => {
-                let problem = Problem::new(path, "parameters are given by name or in order");
-                self.problem(problem.hint("Write `{name: value}` or `[value]`."));
-            }
-        }
-        if self.problems.len() > before {
-            return None;
-        }
-        let mut values = Vec::with_capacity(params.len());
-        for (index, param) in params.iter().enumerate() {
-            let (arg, step) = match args {
-                Some(Json::Object(args)) => (args.get(&*param.name), format!(".{}", param.name)),
-                Some(Json::Array(args)) => (args.get(index), format!("[{index}]")),
-                _ => (None, String::new()),
-            };
-            match arg {
-                None => values.push(zero(&param.kind)),
-                Some(arg) => values.extend(self.value(&format!("{path}{step}"), param, arg)),
-            }
-        }
-        (values.len() == params.len()).then_some(values)
-    }
-
-    fn value(&mut self, path: &str, param: &ParamSpec, arg: &Json) -> Option<DynSolValue> {
-        let resolve = |name: &str| {
-            let contract = self.env.decoder.contract_named(name)?;
-            (contract.chain == self.chain).then_some(contract.address)
-        };
-        match coerce(&param.kind, &param.fields, arg, &resolve) {
-            Ok(value) => Some(value),
-            Err(misfit) => {
-                let mut problem = Problem::new(format!("{path}{}", misfit.path), misfit.message);
-                problem.hint = misfit.hint;
-                self.problem(problem);
-                None
-            }
-        }
-    }
-
     /// The answers to the reads of a rule.
     fn state(&mut self, path: &str, id: &str, value: &Json, answers: &mut StateAnswers) {
         let Some(rule) = self.rule(path, id, Trigger::EvmState) else { return };
@@ -640,26 +493,4 @@ impl Builder<'_> {
         let after = given.after.unwrap_or(http.probe.interval).0;
         Some((answer, after))
     }
-}
-
-/// A log of `event` with these values, as a contract would emit it.
-pub(crate) fn encode(address: Address, event: &Event, values: &[DynSolValue]) -> evm::Log {
-    let mut topics = Vec::new();
-    if !event.is_anonymous() {
-        topics.push(event.topic0());
-    }
-    let mut rest = Vec::new();
-    for (param, value) in event.params().iter().zip(values) {
-        match (param.indexed, value) {
-            (false, value) => rest.push(value.clone()),
-            (true, DynSolValue::String(text)) => topics.push(keccak256(text.as_bytes())),
-            (true, DynSolValue::Bytes(bytes)) => topics.push(keccak256(bytes)),
-            (true, value) => topics.push(match value.as_word() {
-                Some(word) => word,
-                None => keccak256(value.abi_encode_packed()),
-            }),
-        }
-    }
-    let data = Bytes::from(DynSolValue::Tuple(rest).abi_encode_params());
-    evm::Log { address, topics, data, index: 0 }
 }

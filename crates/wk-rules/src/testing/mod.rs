@@ -3,6 +3,7 @@
 mod build;
 mod compare;
 mod config;
+mod encode;
 mod report;
 mod run;
 

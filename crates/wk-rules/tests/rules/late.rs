@@ -50,6 +50,24 @@ fn a_block_that_comes_late_completes_a_window_behind_it() {
 }
 
 #[test]
+fn an_event_that_an_endpoint_left_out_counts_when_it_is_found() {
+    let set = burst();
+    let mut chain = Chain::new();
+    let blocks: Vec<_> = (0..4).map(|_| chain.withdrawals(&[(1, 1)])).collect();
+    let mut lacking = blocks[1].clone();
+    lacking.transactions.clear();
+    let mut memory = Memory::default();
+    for block in [&blocks[0], &lacking, &blocks[2], &blocks[3]] {
+        assert_eq!(titles(&chain.evaluate(&set, &mut memory, block, Intake::Live)), []);
+    }
+    let rescan = chain.evaluate(&set, &mut memory, &blocks[1], Intake::Rescan);
+    let key = "0x0000000000000000000000000000000000000001";
+    assert_eq!(titles(&rescan), [(4, format!("4 by {key}"))]);
+    let again = chain.evaluate(&set, &mut memory, &blocks[1], Intake::Rescan);
+    assert_eq!(titles(&again), []);
+}
+
+#[test]
 fn a_block_looked_at_again_says_the_same() {
     let set = compile(json!([
         {"id": "each", "watch": "vault", "event": "Withdraw"},
