@@ -46,6 +46,10 @@ async fn blocks_of_a_real_client_verify_in_full() {
         json!({"from": account, "to": receiver, "value": "0x1", "gas": "0x7530", "gasPrice": "0x77359400",
             "accessList": [{"address": receiver, "storageKeys": [wk_model::B256::repeat_byte(1)]}]}),
         json!({"from": account, "to": receiver, "value": "0x1", "gas": "0x5208"}),
+        // The authorization's signature is of nobody: it has no effect, and is hashed all the same.
+        json!({"from": account, "to": receiver, "value": "0x1", "gas": "0x30d40", "type": "0x4",
+            "authorizationList": [{"chainId": "0x0", "address": receiver, "nonce": "0x7",
+                "yParity": "0x1", "r": "0x1234", "s": "0x5678"}]}),
     ] {
         anvil.rpc().call("eth_sendTransaction", json!([tx])).await;
     }
@@ -55,6 +59,10 @@ async fn blocks_of_a_real_client_verify_in_full() {
     anvil.send_all(&[failing, emit(emitter, 20), emit(emitter, 3)]).await;
     anvil.mine(3).await;
     at_head(&watch, &anvil).await;
+    let kinds = anvil.block(2).await["transactions"].as_array().map(|transactions| {
+        transactions.iter().map(|tx| tx["type"].clone()).collect::<Vec<Value>>()
+    });
+    assert_eq!(kinds, Some(vec![json!("0x0"), json!("0x1"), json!("0x2"), json!("0x4")]));
     let (record, _) = watch.stop().await;
     let (genesis, rest) = record.seen.split_first().expect("blocks were seen");
     assert_eq!(genesis.verification.passed.iter().count(), 4, "{genesis:?}");
