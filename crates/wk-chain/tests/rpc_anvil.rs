@@ -238,6 +238,8 @@ async fn one_faulty_endpoint_of_three_costs_no_read() {
     let Some(other) = Anvil::start_or_skip(AnvilOptions { chain_id, ..options }).await else {
         return;
     };
+    // Two anvils of the same second make the same empty blocks: this one is to be another fork.
+    other.send(&Tx::to(other.accounts()[1])).await;
     wait_until("some blocks on both", PATIENCE, async || {
         anvil.height().await > 20 && other.height().await > 20
     })
