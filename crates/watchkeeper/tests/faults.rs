@@ -14,11 +14,11 @@ use wk_testkit::{
 };
 
 /// Faults that are tried at the same time.
-const PARALLEL: usize = 3;
+const PARALLEL: usize = 5;
 /// Blocks with an event while the fault lasts.
 const BLOCKS: u64 = 6;
 /// How long a finding may take after the last block.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(75);
 
 /// What came of one fault.
 struct Outcome {
@@ -38,7 +38,13 @@ fn expected(fault: &Fault) -> &'static [&'static str] {
         Fault::Lagging { .. } => &["endpoint_lagging", "endpoint_empty"],
         Fault::OtherFork => &["endpoint_fork", "endpoint_disagreement"],
         Fault::TooManyRequests { .. } | Fault::RateLimited(_) => &["endpoint_rate_limited"],
-        Fault::ServerError { .. } | Fault::MalformedJson => &["endpoint_down"],
+        Fault::ServerError { .. } | Fault::MalformedJson | Fault::Hang | Fault::ConnectionReset => {
+            &["endpoint_down"]
+        }
+        Fault::WrongHash => &["endpoint_wrong_data"],
+        Fault::WrongChainId => &["endpoint_wrong_chain"],
+        // Its head stands still, too.
+        Fault::NullBlock => &["endpoint_empty", "endpoint_lagging"],
         _ => &[],
     }
 }
@@ -97,6 +103,7 @@ chains:
   local:
     evm:
       block_time: 1s
+      rpc_options: {{chain_id_interval: 2s}}
       rpc:
         - {{name: faulty, url: "{}", ws: "{}"}}
         - {{name: honest, url: "{}", ws: "{}"}}

@@ -29,4 +29,4 @@ pub use node::NodeProbe;
 pub use range::{Blocks, RangeBlock, blocks};
 pub use resume::Resume;
 pub use signals::SIGNALS;
-pub use window::{Fork, Step, Window};
+pub(crate) use verify::hash_holds;

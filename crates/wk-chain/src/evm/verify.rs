@@ -1,6 +1,7 @@
 //! Checks a block against its own header: what an endpoint gave is what the chain committed to.
 
 use alloy_trie::EMPTY_ROOT_HASH;
+use serde_json::value::RawValue;
 use wk_model::primitives::{B256, Bloom, b256, keccak256};
 use wk_model::{Check, CheckResult, Checks, Verification, evm};
 
@@ -169,6 +170,16 @@ fn fits(block: &RawBlock, receipts: &[RawReceipt]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether a block or header, as an endpoint gave it, has the hash that it says; none when that
+/// cannot be told.
+pub(crate) fn hash_holds(value: &RawValue) -> Option<bool> {
+    match header_hash(&RawHeader::parse(value).ok()?) {
+        CheckResult::Passed => Some(true),
+        CheckResult::Failed(_) => Some(false),
+        CheckResult::Skipped(_) => None,
+    }
 }
 
 fn header_hash(raw: &RawHeader) -> CheckResult {

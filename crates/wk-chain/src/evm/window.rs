@@ -12,7 +12,7 @@ const MOST_LINKS: usize = 16_384;
 /// The blocks that were followed last, lowest first. Blocks that were left out as a hole are
 /// missing in between.
 #[derive(Clone, Debug)]
-pub struct Window {
+pub(super) struct Window {
     links: VecDeque<Placed>,
     /// Deepest reorg that is followed, in blocks.
     depth: u64,
@@ -30,7 +30,7 @@ struct Placed {
 
 /// Where a branch of blocks, the candidate newest and its ancestors below, belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     /// Part of the chain already.
     Known,
     /// The branch continues the chain; also when nothing is followed yet.
@@ -60,27 +60,27 @@ pub enum Step {
 
 /// A branch that takes the place of a part of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fork {
+pub(super) struct Fork {
     /// The newest block that both have; none when all that is followed, down to the start or to a
     /// hole, is reverted.
-    pub ancestor: Option<BlockRef>,
+    pub(super) ancestor: Option<BlockRef>,
     /// What is no longer part of the chain, newest first.
-    pub reverted: Vec<BlockLink>,
+    pub(super) reverted: Vec<BlockLink>,
     /// What is in its place, oldest first.
-    pub added: Vec<BlockLink>,
+    pub(super) added: Vec<BlockLink>,
     /// Heights from the old head down to the ancestor.
-    pub depth: u64,
+    pub(super) depth: u64,
 }
 
 impl Window {
     /// Follows nothing yet; reorgs of up to `depth` blocks will be followed.
-    pub fn new(depth: u32) -> Window {
+    pub(super) fn new(depth: u32) -> Window {
         Window { links: VecDeque::new(), depth: u64::from(depth), pruned: false, finalized: None }
     }
 
     /// Goes on with `links`, oldest first. `pruned` says whether there were blocks below them.
     /// Of links that are out of order, only the highest run counts.
-    pub fn restore(
+    pub(super) fn restore(
         depth: u32,
         links: &[BlockLink],
         pruned: bool,
@@ -102,32 +102,27 @@ impl Window {
     }
 
     /// The newest block.
-    pub fn tip(&self) -> Option<BlockLink> {
+    pub(super) fn tip(&self) -> Option<BlockLink> {
         self.links.back().map(|placed| placed.link)
     }
 
-    /// The newest finalized block.
-    pub fn finalized(&self) -> Option<BlockRef> {
-        self.finalized
-    }
-
     /// The hash at `height`, if that is known.
-    pub fn hash_at(&self, height: Height) -> Option<B256> {
+    pub(super) fn hash_at(&self, height: Height) -> Option<B256> {
         self.placed_at(height).map(|placed| placed.link.block.hash)
     }
 
     /// The block at `height`, if it was followed.
-    pub fn link_at(&self, height: Height) -> Option<BlockLink> {
+    pub(super) fn link_at(&self, height: Height) -> Option<BlockLink> {
         self.placed_at(height).filter(|placed| placed.seen).map(|placed| placed.link)
     }
 
     /// Whether blocks below the lowest height that is remembered were followed, too.
-    pub fn is_pruned(&self) -> bool {
+    pub(super) fn is_pruned(&self) -> bool {
         self.pruned
     }
 
     /// The lowest height that is remembered.
-    pub fn lowest(&self) -> Option<Height> {
+    pub(super) fn lowest(&self) -> Option<Height> {
         self.links.front().map(|placed| placed.link.block.height)
     }
 
@@ -135,7 +130,7 @@ impl Window {
     ///
     /// With `accept`, neither depth nor finality hold it back: an operator has said that the branch
     /// is the chain.
-    pub fn step(&self, branch: &[BlockLink], accept: bool) -> Step {
+    pub(super) fn step(&self, branch: &[BlockLink], accept: bool) -> Step {
         let Some(oldest) = branch.last() else { return Step::Known };
         let Some(tip) = self.tip() else { return Step::Extends };
         if self.hash_at(oldest.block.height) == Some(oldest.block.hash) {
@@ -175,7 +170,7 @@ impl Window {
     }
 
     /// The next block of the chain was followed. Above a gap, the gap counts as a hole.
-    pub fn append(&mut self, link: BlockLink) {
+    pub(super) fn append(&mut self, link: BlockLink) {
         if let Some(tip) = self.tip()
             && link.block.height > tip.block.height.next()
         {
@@ -186,7 +181,7 @@ impl Window {
     }
 
     /// The fork was followed: what it reverts is forgotten. What it adds is appended one by one.
-    pub fn revert(&mut self, fork: &Fork) {
+    pub(super) fn revert(&mut self, fork: &Fork) {
         let Some(lowest_added) = fork.added.first() else { return };
         while self.tip().is_some_and(|tip| tip.block.height >= lowest_added.block.height) {
             self.links.pop_back();
@@ -200,7 +195,7 @@ impl Window {
     }
 
     /// A block of a hole was followed after all.
-    pub fn refill(&mut self, link: BlockLink) {
+    pub(super) fn refill(&mut self, link: BlockLink) {
         let placed = Placed { link, seen: true };
         let at = self.links.partition_point(|placed| placed.link.block.height < link.block.height);
         match self.links.get_mut(at) {
@@ -213,7 +208,7 @@ impl Window {
     }
 
     /// Blocks up to `block` are final.
-    pub fn finalize(&mut self, block: BlockRef) {
+    pub(super) fn finalize(&mut self, block: BlockRef) {
         self.finalized = Some(block);
         self.prune();
     }

@@ -142,7 +142,7 @@ impl Default for RpcConfig {
             lag_blocks: 3,
             lag_time: HumanDuration::seconds(10),
             compare_interval: HumanDuration::seconds(30),
-            chain_id_interval: HumanDuration::seconds(300),
+            chain_id_interval: HumanDuration::seconds(60),
             breaker_failures: 5,
             quarantine: HumanDuration::seconds(60),
         }

@@ -18,8 +18,9 @@ use super::heads::own_check_interval;
 use super::pool::Inner;
 use super::quarantine::Passed;
 use super::status::{BreakerState, Trouble, TroubleKind};
-use super::votes::{Ballot, HashVote, HashVotes, Outcome, tally};
+use super::votes::{Ballot, HashVote, HashVotes, Outcome, take_forged, tally};
 use super::wire;
+use crate::evm::hash_holds;
 
 /// Blocks below the lowest head at which hashes are compared: higher ones change by themselves.
 pub(crate) const DEPTH: u64 = 3;
@@ -157,21 +158,37 @@ impl Inner {
 
     /// Compares the hashes at `height`. A disagreement that lasts has consequences.
     async fn check_height(&self, height: Height, who: &[usize]) -> Found {
-        let ballots = self.ballots(height, who).await;
+        let mut ballots = self.ballots(height, who).await;
+        let forged = self.expel_forged(height, &mut ballots);
         let outcome = tally(&ballots, self.common.lock().followed_at(height));
         let lasting = match outcome {
+            Outcome::Alone if !forged.is_empty() => (ballots, Outcome::Agreed),
             Outcome::Alone | Outcome::Agreed => (ballots, outcome),
             Outcome::Minority { .. } | Outcome::Tie { .. } => {
                 debug!(%height, "endpoints disagree; looking again");
                 let block_time = self.common.lock().block_time().unwrap_or(SHORTEST_DOUBT);
                 let doubt = (block_time * 2).clamp(SHORTEST_DOUBT, LONGEST_DOUBT);
                 tokio::time::sleep(doubt).await;
-                let ballots = self.ballots(height, who).await;
+                let mut ballots = self.ballots(height, who).await;
+                self.expel_forged(height, &mut ballots);
                 let outcome = tally(&ballots, self.common.lock().followed_at(height));
                 (ballots, outcome)
             }
         };
-        self.conclude_votes(height, &lasting.0, &lasting.1)
+        let mut found = self.conclude_votes(height, &lasting.0, &lasting.1);
+        found.bad.extend(forged);
+        found
+    }
+
+    /// Accuses those whose block has another hash than they say: no reorg does that.
+    fn expel_forged(&self, height: Height, ballots: &mut Vec<Ballot>) -> Vec<usize> {
+        let forged = take_forged(ballots);
+        for ballot in &forged {
+            let detail =
+                format!("its block {height} does not have the hash that it gives, {}", ballot.hash);
+            self.accuse(ballot.endpoint, Trouble::new(TroubleKind::WrongData, detail));
+        }
+        forged.into_iter().map(|ballot| ballot.endpoint).collect()
     }
 
     /// Accuses those who are wrong at `height`.
@@ -243,16 +260,16 @@ impl Inner {
     /// answer, do not vote.
     async fn ballots(&self, height: Height, who: &[usize]) -> Vec<Ballot> {
         let asked = who.iter().map(|&place| async move {
-            let link = self.block_at(place, height).await?;
+            let (link, proven) = self.block_at(place, height).await?;
             let own = self.endpoints[place].trust == Trust::Own;
-            Some(Ballot { endpoint: place, hash: link.block.hash, own })
+            Some(Ballot { endpoint: place, hash: link.block.hash, own, proven })
         });
         join_all(asked).await.into_iter().flatten().collect()
     }
 
-    /// The endpoint's block at `height`; none when it serves another chain, is not that far, or
-    /// does not answer.
-    async fn block_at(&self, place: usize, height: Height) -> Option<BlockLink> {
+    /// The endpoint's block at `height`, and whether it has the hash that it says; none when it
+    /// serves another chain, is not that far, or does not answer.
+    async fn block_at(&self, place: usize, height: Height) -> Option<(BlockLink, Option<bool>)> {
         let head = {
             let state = self.endpoints[place].state();
             if state.identity == IdentityState::Wrong {
@@ -277,7 +294,7 @@ impl Inner {
             }
         });
         let reply = self.ask_when_admitted(place, &request).await.ok()?;
-        wire::block_link(&reply.value)
+        Some((wire::block_link(&reply.value)?, hash_holds(&reply.value)))
     }
 
     pub(crate) async fn block_hash_votes(&self, height: Height) -> HashVotes {
@@ -290,7 +307,7 @@ impl Inner {
             let hash = match known {
                 _ if wrong => None,
                 Some(hash) => Some(hash),
-                None => self.block_at(place, height).await.map(|link| link.block.hash),
+                None => self.block_at(place, height).await.map(|(link, _)| link.block.hash),
             };
             HashVote { endpoint: endpoint.name.clone(), hash }
         });

@@ -59,6 +59,17 @@ pub(crate) struct Ballot {
     pub(crate) hash: B256,
     /// The endpoint is a node of ours.
     pub(crate) own: bool,
+    /// The header that it gave has this hash; none when that cannot be told.
+    pub(crate) proven: Option<bool>,
+}
+
+/// Takes out the ballots whose header has another hash than they say. While no header can be shown
+/// to have its hash, that says nothing: not every chain hashes its headers as Ethereum does.
+pub(crate) fn take_forged(ballots: &mut Vec<Ballot>) -> Vec<Ballot> {
+    if ballots.iter().all(|ballot| ballot.proven != Some(true)) {
+        return Vec::new();
+    }
+    ballots.extract_if(.., |ballot| ballot.proven == Some(false)).collect()
 }
 
 /// Counts the votes. Without a majority, the hash of the block that was followed is preferred, then
@@ -105,6 +116,7 @@ mod tests {
                     endpoint,
                     hash: hash(vote % 100),
                     own: *vote >= 100,
+                    proven: None,
                 })
                 .collect();
             assert_eq!(tally(&ballots, followed.map(hash)), expected, "{votes:?} {followed:?}");
@@ -132,5 +144,25 @@ mod tests {
         check(&[101, 102], None, tie(None, &[0, 1]));
         check(&[1, 2, 3], None, tie(None, &[0, 1, 2]));
         check(&[1, 2, 1, 2], Some(1), tie(Some(1), &[1, 3]));
+    }
+
+    #[test]
+    fn a_forged_ballot_does_not_count_where_another_is_proven() {
+        let check = |proofs: &[Option<bool>], expected: &[usize]| {
+            let ballot = |(endpoint, proven): (usize, &Option<bool>)| Ballot {
+                endpoint,
+                hash: B256::ZERO,
+                own: false,
+                proven: *proven,
+            };
+            let mut ballots: Vec<Ballot> = proofs.iter().enumerate().map(ballot).collect();
+            let forged = take_forged(&mut ballots);
+            assert_eq!(forged.iter().map(|b| b.endpoint).collect::<Vec<_>>(), expected);
+            assert_eq!(ballots.len(), proofs.len() - expected.len());
+        };
+        check(&[], &[]);
+        check(&[Some(true), Some(false), None], &[1]);
+        check(&[Some(false), Some(true), Some(false)], &[0, 2]);
+        check(&[Some(false), Some(false), None], &[]);
     }
 }

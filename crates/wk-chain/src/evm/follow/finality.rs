@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::Instant;
 use tracing::info;
@@ -10,7 +11,7 @@ use wk_model::{BlockLink, BlockRef, ChainChange, Finality, Height};
 use super::{FollowError, Following, Rival, Side};
 use crate::evm::config::Confirmations;
 use crate::evm::wire::RawHeader;
-use crate::rpc::{EndpointName, ErrorClass, HeadSeen, HeadVia, Pool, Request};
+use crate::rpc::{CallError, EndpointName, ErrorClass, HeadSeen, HeadVia, Pool, Reply, Request};
 
 /// What is safe and what is final.
 pub(super) struct Finals {
@@ -21,6 +22,10 @@ pub(super) struct Finals {
 
 struct Level {
     newest: Option<BlockRef>,
+    /// The chain has the tag. Then depth never counts: finality that stalls is not made up for.
+    tagged: bool,
+    /// How often in a row the tag was refused.
+    refusals: u32,
     /// Since when the chain is known not to have the tag.
     untagged: Option<Instant>,
 }
@@ -31,6 +36,8 @@ pub(super) enum Mark {
     At(EndpointName, BlockLink),
     /// It has no such tag, or no such block yet.
     Unsupported,
+    /// It fails in its own way: perhaps for now, perhaps because it does not know the tag.
+    Odd,
     /// It did not answer.
     Unknown,
 }
@@ -43,12 +50,17 @@ pub(super) struct Marks {
 
 /// A tag that is missing is asked for again after this time: nodes are updated.
 const ASK_AGAIN: Duration = Duration::from_secs(300);
+/// A plain refusal weighs this much, an odd answer weighs one: two refusals, or so many odd answers
+/// more, and the chain counts as one without the tag.
+const REFUSALS: u32 = 5;
+/// Endpoints that are asked for a tag.
+const ASKED: usize = 3;
 /// Blocks that become settled at once are counted one by one up to here.
 const MOST_COUNTED: u64 = 2_048;
 
 impl Finals {
     pub(super) fn new(safe: Option<BlockRef>, finalized: Option<BlockRef>) -> Finals {
-        let level = |newest| Level { newest, untagged: None };
+        let level = |newest| Level { newest, tagged: false, refusals: 0, untagged: None };
         Finals { safe: level(safe), finalized: level(finalized), asked: None }
     }
 
@@ -78,9 +90,21 @@ impl Finals {
 impl Level {
     fn learn(&mut self, mark: &Mark) {
         match mark {
-            Mark::At(..) => self.untagged = None,
-            Mark::Unsupported => self.untagged = Some(Instant::now()),
+            Mark::At(..) => {
+                self.tagged = true;
+                self.refusals = 0;
+                self.untagged = None;
+            }
+            Mark::Unsupported => self.refused(REFUSALS),
+            Mark::Odd => self.refused(1),
             Mark::Unknown => {}
+        }
+    }
+
+    fn refused(&mut self, weight: u32) {
+        self.refusals = self.refusals.saturating_add(weight);
+        if !self.tagged && self.refusals >= 2 * REFUSALS {
+            self.untagged = Some(Instant::now());
         }
     }
 
@@ -89,21 +113,60 @@ impl Level {
     }
 }
 
-/// Asks for the block with this tag.
+/// Asks the best endpoint for the block with this tag.
 pub(super) async fn ask(pool: &Pool, tag: &str) -> Mark {
-    let request = Request::live("eth_getBlockByNumber", json!([tag, false]));
-    match pool.call(request).await {
+    read(pool.call(request(tag)).await)
+}
+
+/// Asks several endpoints, and takes the middle answer, or the lower one of two: one alone could
+/// call final what is not.
+async fn ask_several(pool: &Pool, endpoints: &[EndpointName], tag: &str) -> Mark {
+    let ask = async |endpoint: &EndpointName| read(pool.call_on(endpoint, request(tag)).await);
+    let marks = join_all(endpoints.iter().map(ask)).await;
+    let mut at: Vec<(EndpointName, BlockLink)> = marks
+        .iter()
+        .filter_map(|mark| match mark {
+            Mark::At(endpoint, link) => Some((endpoint.clone(), *link)),
+            Mark::Unsupported | Mark::Odd | Mark::Unknown => None,
+        })
+        .collect();
+    at.sort_by_key(|(_, link)| link.block.height);
+    let middle = at.len().saturating_sub(1) / 2;
+    if let Some((endpoint, link)) = at.into_iter().nth(middle) {
+        return Mark::At(endpoint, link);
+    }
+    let has = |kind: fn(&Mark) -> bool| marks.iter().any(kind);
+    if has(|mark| matches!(mark, Mark::Unsupported)) {
+        Mark::Unsupported
+    } else if has(|mark| matches!(mark, Mark::Odd)) {
+        Mark::Odd
+    } else {
+        Mark::Unknown
+    }
+}
+
+fn request(tag: &str) -> Request {
+    Request::live("eth_getBlockByNumber", json!([tag, false]))
+}
+
+fn read(answer: Result<Reply, CallError>) -> Mark {
+    match answer {
         Ok(reply) if reply.is_null() => Mark::Unsupported,
         Ok(reply) => match RawHeader::parse(&reply.value) {
             Ok(header) => Mark::At(reply.endpoint, header.link()),
-            Err(_) => Mark::Unknown,
+            Err(_) => Mark::Odd,
         },
         Err(error) => {
             let refused = error.all(ErrorClass::RpcInvalidParams)
                 || error.all(ErrorClass::RpcMethodMissing)
-                || error.all(ErrorClass::RpcHeaderNotFound)
-                || error.all(ErrorClass::RpcOther);
-            if refused { Mark::Unsupported } else { Mark::Unknown }
+                || error.all(ErrorClass::RpcHeaderNotFound);
+            if refused {
+                Mark::Unsupported
+            } else if error.all(ErrorClass::RpcOther) {
+                Mark::Odd
+            } else {
+                Mark::Unknown
+            }
         }
     }
 }
@@ -126,9 +189,10 @@ impl Following {
         self.finals.asked = Some(Instant::now());
         self.pending.finals = true;
         let pool = self.pool.clone();
+        let endpoints: Vec<EndpointName> = self.believed().into_iter().take(ASKED).collect();
         self.jobs.spawn(async move {
             let one = async |asked: bool, tag: &str| {
-                if asked { ask(&pool, tag).await } else { Mark::Unknown }
+                if asked { ask_several(&pool, &endpoints, tag).await } else { Mark::Unknown }
             };
             let (safe, finalized) = tokio::join!(one(safe, "safe"), one(finalized, "finalized"));
             Side::Finals(Marks { safe, finalized })
@@ -140,14 +204,13 @@ impl Following {
         let Marks { safe, finalized } = marks;
         for (finality, mark) in [(Finality::Safe, safe), (Finality::Finalized, finalized)] {
             let level = self.finals.level(finality);
-            let was_tagged = level.untagged.is_none();
+            let may_have_it = level.untagged.is_none();
             level.learn(&mark);
-            match mark {
-                Mark::At(endpoint, link) => self.on_mark(finality, endpoint, link).await?,
-                Mark::Unsupported if was_tagged => {
-                    info!(chain = %self.chain, tag = %finality, "no such tag; counting confirmations");
-                }
-                Mark::Unsupported | Mark::Unknown => {}
+            if may_have_it && level.untagged.is_some() {
+                info!(chain = %self.chain, tag = %finality, "no such tag; counting confirmations");
+            }
+            if let Mark::At(endpoint, link) = mark {
+                self.on_mark(finality, endpoint, link).await?;
             }
         }
         self.confirm_by_depth().await
@@ -224,5 +287,36 @@ impl Following {
             }
         };
         self.tell_change(link, change).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wk_model::{B256, BlockTime};
+
+    use super::*;
+
+    #[test]
+    fn only_a_chain_that_never_had_a_tag_counts_as_one_without() {
+        let height = Height(1);
+        let link = BlockLink {
+            block: BlockRef { height, hash: B256::ZERO },
+            parent: B256::ZERO,
+            time: BlockTime(0),
+        };
+        let at = || Mark::At(EndpointName::new("a"), link);
+        let check = |marks: &[Mark], expected: bool| {
+            let mut finals = Finals::new(None, None);
+            let level = finals.level(Finality::Safe);
+            marks.iter().for_each(|mark| level.learn(mark));
+            assert_eq!(level.untagged.is_some(), expected, "{marks:?}");
+        };
+        check(&[], false);
+        check(&[Mark::Unsupported], false);
+        check(&[Mark::Unsupported, Mark::Unsupported], true);
+        check(&[Mark::Unsupported, at(), Mark::Unsupported, Mark::Unsupported], false);
+        check(&[const { Mark::Odd }; 9], false);
+        check(&[const { Mark::Odd }; 10], true);
+        check(&[const { Mark::Unknown }; 50], false);
     }
 }

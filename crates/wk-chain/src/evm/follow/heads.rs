@@ -8,6 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 use wk_model::{BlockLink, Height, Intake};
 
+use super::finality::{self, Mark};
 use super::plan::Done;
 use super::{FollowError, Following, Rival, Side};
 use crate::evm::config::StartAt;
@@ -100,12 +101,10 @@ impl Following {
         let pool = self.pool.clone();
         let depth = self.config.confirmations.unwrap_or_default().finalized;
         self.jobs.spawn(async move {
-            let height = match super::finality::ask(&pool, "finalized").await {
-                super::finality::Mark::At(_, link) => Some(link.block.height),
-                super::finality::Mark::Unsupported => {
-                    Some(Height(head.0.saturating_sub(u64::from(depth))))
-                }
-                super::finality::Mark::Unknown => None,
+            let height = match finality::ask(&pool, "finalized").await {
+                Mark::At(_, link) => Some(link.block.height),
+                Mark::Unsupported => Some(Height(head.0.saturating_sub(u64::from(depth)))),
+                Mark::Odd | Mark::Unknown => None,
             };
             Side::Start(height)
         });

@@ -108,7 +108,8 @@ impl Following {
         match polled.0 {
             Ok((endpoint, link)) => {
                 let at = self.clock.now();
-                self.on_head(HeadSeen { endpoint, link, via: HeadVia::Poll, at }).await
+                self.on_head(HeadSeen { endpoint, link, via: HeadVia::Poll, at }).await?;
+                self.recall_heads().await
             }
             Err(error) => {
                 debug!(chain = %self.chain, error, "cannot ask for the head");
@@ -117,6 +118,20 @@ impl Following {
                 Ok(())
             }
         }
+    }
+
+    /// While there is nowhere to go: heads of the believed endpoints. They were not told when
+    /// another endpoint was believed more, and are not told twice.
+    async fn recall_heads(&mut self) -> Result<(), FollowError> {
+        let believed = self.believed();
+        for status in self.pool.endpoints() {
+            let Some(link) = status.head else { continue };
+            if self.goal.is_none() && believed.contains(&status.name) {
+                let (endpoint, at) = (status.name, self.clock.now());
+                self.on_head(HeadSeen { endpoint, link, via: HeadVia::Poll, at }).await?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn check_health(&mut self) -> Result<(), FollowError> {

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::info;
 use wk_model::{BlockLink, ChainName, ConditionKey, Height, Observation};
@@ -107,6 +107,8 @@ struct Following {
     told: Told,
     jobs: JoinSet<Side>,
     pending: Pending,
+    /// When time was last looked at.
+    ticked: Instant,
 }
 
 /// A head that contradicts what was told.
@@ -134,6 +136,9 @@ enum Side {
 
 /// How often time is looked at.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Heads that are looked at between two blocks.
+const MOST_HEADS: usize = 64;
 
 impl Follower {
     /// A follower that goes on at `resume`. Does no I/O.
@@ -211,6 +216,7 @@ impl Following {
             told: Told::new(standing),
             jobs: JoinSet::new(),
             pending: Pending::default(),
+            ticked: Instant::now(),
             chain,
             config,
             pool,
@@ -232,31 +238,60 @@ impl Following {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = self.stop.clone();
         loop {
+            self.catch_up(&mut heads).await?;
             self.fill_plan().await?;
             self.fill_refill();
             tokio::select! {
                 biased;
                 () = stop.stopped() => return Ok(()),
                 done = self.plan.next() => self.on_planned(done).await?,
-                head = heads.recv() => match head {
-                    Ok(head) => self.on_head(head).await?,
-                    // Heads that were missed are announced again by their children.
-                    Err(broadcast::error::RecvError::Lagged(_)) => self.poll(),
-                    Err(broadcast::error::RecvError::Closed) => return Err(FollowError::Closed),
-                },
-                Some(side) = self.jobs.join_next() => {
-                    // A job that panicked is a fault of ours; its kind is asked for again.
-                    let side = side.map_err(|error| FollowError::Job(error.to_string()))?;
-                    self.on_side(side).await?;
-                }
+                head = heads.recv() => self.on_heard(head).await?,
+                Some(side) = self.jobs.join_next() => self.on_side(side).await?,
                 done = self.refill.next() => self.on_refilled(done).await?,
-                _ = ticks.tick() => self.on_tick().await?,
+                _ = ticks.tick() => {}
             }
         }
     }
 
-    async fn on_side(&mut self, side: Side) -> Result<(), FollowError> {
-        match side {
+    /// What waits beside the plan: while blocks come without a pause, nothing else may starve.
+    async fn catch_up(
+        &mut self,
+        heads: &mut broadcast::Receiver<HeadSeen>,
+    ) -> Result<(), FollowError> {
+        for _ in 0..heads.len().min(MOST_HEADS) {
+            match heads.try_recv() {
+                Ok(head) => self.on_head(head).await?,
+                Err(_) => break,
+            }
+        }
+        while let Some(side) = self.jobs.try_join_next() {
+            self.on_side(side).await?;
+        }
+        if self.ticked.elapsed() >= TICK {
+            self.ticked = Instant::now();
+            self.on_tick().await?;
+        }
+        Ok(())
+    }
+
+    async fn on_heard(
+        &mut self,
+        head: Result<HeadSeen, broadcast::error::RecvError>,
+    ) -> Result<(), FollowError> {
+        match head {
+            Ok(head) => self.on_head(head).await,
+            // Heads that were missed are announced again by their children.
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                self.poll();
+                Ok(())
+            }
+            Err(broadcast::error::RecvError::Closed) => Err(FollowError::Closed),
+        }
+    }
+
+    async fn on_side(&mut self, side: Result<Side, JoinError>) -> Result<(), FollowError> {
+        // A job that panicked is a fault of ours; a new start asks again.
+        match side.map_err(|error| FollowError::Job(error.to_string()))? {
             Side::Polled(polled) => self.on_polled(polled).await,
             Side::Finals(marks) => self.on_marks(marks).await,
             Side::Rescanned(looks) => self.on_rescanned(looks).await,

@@ -38,7 +38,7 @@ impl Following {
             safe: self.finals.safe(),
             finalized: self.finals.finalized(),
             holes: self.holes.ranges(),
-            block_time: self.block_time(),
+            block_time: rounded(self.block_time()),
             halted: self.health.halted(),
             unreachable: self.health.unreachable(),
         };
@@ -48,4 +48,11 @@ impl Following {
             changed
         });
     }
+}
+
+/// To about two digits: a mean moves all the time, and nobody wants to hear of it.
+fn rounded(time: Duration) -> Duration {
+    let step = if time < Duration::from_secs(1) { 10 } else { 100 };
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(millis.saturating_add(step / 2) / step * step)
 }
