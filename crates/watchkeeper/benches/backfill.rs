@@ -10,17 +10,18 @@
     reason = "a benchmark prints figures, and its numbers are small"
 )]
 
+mod load;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::time::{Duration, Instant};
 
+use load::Load;
 use support::{Watchkeeper, cpu_seconds};
 use wk_testkit::{AnvilOptions, Fixture, Mining, Tx, anvil_or_skip, ether, number};
 
-const TRANSACTIONS: u64 = 200;
+const TRANSACTIONS: usize = 200;
 const RULES: usize = 100;
-const GAS: u64 = 100_000;
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
@@ -32,18 +33,18 @@ async fn bench() {
         std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(500);
     let anvil = anvil_or_skip!(AnvilOptions {
         mining: Mining::Manual,
-        gas_limit: GAS * TRANSACTIONS,
         states: 16,
         ..AnvilOptions::default()
     });
     let vault = anvil.deploy(Fixture::Vault, &[]).await;
     anvil.execute(&Tx::call(vault, Fixture::Vault, "deposit", &[]).value(ether(500))).await;
+    let withdraw = Tx::call(vault, Fixture::Vault, "withdraw", &[number(1u64)]);
+    let mut load = Load::prepare(&anvil, &[(withdraw, TRANSACTIONS)]).await;
     let first = anvil.height().await + 1;
-    let withdraw = Tx::call(vault, Fixture::Vault, "withdraw", &[number(1u64)]).gas(GAS);
     println!("making {blocks} blocks of {TRANSACTIONS} transactions");
     for _ in 0..blocks {
-        anvil.send_all(&vec![withdraw.clone(); TRANSACTIONS as usize]).await;
-        anvil.mine(1).await;
+        load.send(&anvil, 1).await;
+        load::mine(&anvil).await;
     }
     let last = anvil.height().await;
     let mut rules = String::new();

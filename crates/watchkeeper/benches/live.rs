@@ -11,6 +11,7 @@
     reason = "a benchmark prints figures, and its numbers are small"
 )]
 
+mod load;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -18,17 +19,17 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
+use load::Load;
 use serde_json::{Value, json};
 use support::{Watchkeeper, cpu_seconds};
 use tokio_tungstenite::tungstenite::Message;
 use wk_testkit::{
-    AnvilOptions, Fixture, Mining, Receiver, Tx, anvil_or_skip, ether, number, wait_until,
+    AnvilOptions, DynSolValue, Fixture, Mining, Receiver, Tx, anvil_or_skip, ether, number, text,
+    wait_until,
 };
 
-const TRANSACTIONS: u64 = 200;
+const TRANSACTIONS: usize = 200;
 const RULES: usize = 1_000;
-/// Gas limit of each transaction; a block holds exactly 200 of them.
-const GAS: u64 = 100_000;
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
@@ -40,12 +41,17 @@ async fn bench() {
         std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(20);
     let anvil = anvil_or_skip!(AnvilOptions {
         mining: Mining::Manual,
-        gas_limit: GAS * TRANSACTIONS,
         states: 64,
         ..AnvilOptions::default()
     });
     let vault = anvil.deploy(Fixture::Vault, &[]).await;
     anvil.execute(&Tx::call(vault, Fixture::Vault, "deposit", &[]).value(ether(500))).await;
+    let token = anvil.deploy(Fixture::Token, &[text("Token"), text("TKN"), number(18u64)]).await;
+    let to = DynSolValue::Address(anvil.accounts()[1]);
+    let transfer = Tx::call(token, Fixture::Token, "transfer", &[to, number(0u64)]);
+    let withdraw = Tx::call(vault, Fixture::Vault, "withdraw", &[number(1u64)]);
+    let kinds = [(withdraw, 1), (transfer, TRANSACTIONS - 1)];
+    let mut load = Load::prepare(&anvil, &kinds).await;
     let receiver = Receiver::start().await;
     let watchkeeper = Watchkeeper::start(&config(
         &anvil.http_url(),
@@ -58,20 +64,8 @@ async fn bench() {
 
     // The pool is filled before the clock starts: sending costs the node more than mining.
     let blocks = seconds * 10;
-    println!("filling the node's pool with {} transactions", blocks * TRANSACTIONS);
-    let withdraw = |account: usize| {
-        Tx::call(vault, Fixture::Vault, "withdraw", &[number(1u64)]).gas(GAS).from(account)
-    };
-    let txs: Vec<Tx> = (0..blocks * TRANSACTIONS)
-        .map(|at| {
-            if at % TRANSACTIONS == 0 {
-                withdraw(0)
-            } else {
-                Tx::to(anvil.accounts()[1]).gas(GAS).from(0).value(ether(0))
-            }
-        })
-        .collect();
-    anvil.send_all(&txs).await;
+    println!("filling the node's pool with the transactions of {blocks} blocks");
+    load.send(&anvil, blocks).await;
 
     let seen = watch_heads(&anvil.ws_url()).await;
     let first = anvil.height().await + 1;
@@ -80,7 +74,7 @@ async fn bench() {
     let offset = receiver.elapsed();
     for _ in 0..blocks {
         let started = Instant::now();
-        anvil.rpc().call("evm_mine", json!([])).await;
+        load::mine(&anvil).await;
         tokio::time::sleep(Duration::from_millis(100).saturating_sub(started.elapsed())).await;
     }
     let took = origin.elapsed();

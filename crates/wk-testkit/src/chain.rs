@@ -25,6 +25,7 @@ pub struct Tx {
     data: Bytes,
     gas: Option<u64>,
     tip: Option<u64>,
+    nonce: Option<u64>,
 }
 
 impl Tx {
@@ -85,6 +86,13 @@ impl Tx {
         self
     }
 
+    /// With this nonce, instead of the account's next one.
+    #[must_use]
+    pub fn nonce(mut self, nonce: u64) -> Tx {
+        self.nonce = Some(nonce);
+        self
+    }
+
     fn params(&self, accounts: &[Address]) -> Value {
         let from = accounts.get(self.from).unwrap_or_else(|| panic!("no account {}", self.from));
         let mut tx = json!({"from": from, "value": self.value, "input": self.data});
@@ -93,6 +101,9 @@ impl Tx {
         }
         if let Some(gas) = self.gas {
             tx["gas"] = json!(format!("{gas:#x}"));
+        }
+        if let Some(nonce) = self.nonce {
+            tx["nonce"] = json!(format!("{nonce:#x}"));
         }
         if let Some(tip) = self.tip {
             tx["maxPriorityFeePerGas"] = json!(format!("{tip:#x}"));

@@ -131,7 +131,12 @@ impl Inner {
                 let took = permit.took();
                 permit.succeeded(BATCH);
                 let mut state = endpoint.state();
-                state.batch.accepted(u64::from(count), Instant::now());
+                let now = Instant::now();
+                state.batch.accepted(u64::from(count), now);
+                // Who is asked next goes by the method.
+                if let Some(first) = requests.first() {
+                    state.record(&first.method, took, now);
+                }
                 drop(state);
                 Ok(items
                     .into_iter()

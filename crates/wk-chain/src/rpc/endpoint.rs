@@ -1,6 +1,6 @@
 //! One endpoint: what is known of it, what it may be asked now, and what each answer teaches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +74,10 @@ pub(crate) struct State {
     pub(crate) logs: Adaptive,
     pub(crate) client_version: Option<String>,
     pub(crate) regressions: u64,
+    /// When its head went back, the newest times.
+    regressed_at: VecDeque<Instant>,
+    /// How often in a row it had no latest block.
+    headless: u32,
     /// It was behind what it must know, a moment ago.
     stale_at: Option<Instant>,
     /// When its blocks were last seen to agree with those of others.
@@ -150,6 +154,8 @@ impl Endpoint {
             logs: Adaptive::new(options.max_logs_range, options.max_logs_range, RANGE_GROWTH),
             client_version: None,
             regressions: 0,
+            regressed_at: VecDeque::new(),
+            headless: 0,
             stale_at: None,
             agreed_at: None,
             answered: false,
@@ -267,14 +273,31 @@ impl Endpoint {
             return Step::Same;
         }
         state.head_seen = Some((Instant::now(), self.clock.now()));
+        state.headless = 0;
         let step = state.heads.observe(link, via);
         if step == Step::Regressed {
             state.regressions += 1;
+            state.regressed_at.push_back(Instant::now());
+            if state.regressed_at.len() > UNSTEADY {
+                state.regressed_at.pop_front();
+            }
             drop(state);
             debug!(endpoint = %self.name, height = %link.block.height, "its head went back");
             self.metrics.counter(&signals::LB_INCONSISTENCIES, &self.labels()).inc();
         }
         step
+    }
+
+    /// It has no latest block, though any node has at least its genesis.
+    pub(crate) fn observe_no_head(&self) {
+        let mut state = self.state.lock();
+        state.headless = state.headless.saturating_add(1);
+        let again = state.headless.is_multiple_of(HEADLESS);
+        drop(state);
+        if again {
+            let detail = format!("null for the latest block {HEADLESS} times in a row");
+            self.accuse(Trouble::new(TroubleKind::Empty, detail));
+        }
     }
 
     /// It was caught. True when this is news.
@@ -354,10 +377,33 @@ impl State {
         known.map(|(method, _)| method.clone()).collect()
     }
 
+    /// An answer to `method` took this long.
+    pub(crate) fn record(&mut self, method: &str, took: Duration, now: Instant) {
+        self.by_method.entry(method_label(method)).or_default().record(took, now);
+    }
+
+    /// Whether its head goes back again and again; none while it may be over.
+    pub(crate) fn is_unsteady(&self, now: Instant) -> Option<bool> {
+        let newest = self.regressed_at.back().map(|at| now.saturating_duration_since(*at));
+        let often = self.regressed_at.len() == UNSTEADY
+            && self.regressed_at.front().is_some_and(|at| now - *at <= UNSTEADY_WITHIN);
+        match newest {
+            _ if often => Some(true),
+            Some(newest) if newest <= UNSTEADY_WITHIN => None,
+            Some(_) | None => Some(false),
+        }
+    }
+
     pub(crate) fn breaker_state(&self, now: Instant) -> BreakerState {
         self.breaker.state(now)
     }
 }
+
+/// Heads that go back so often within the time are no reorgs.
+const UNSTEADY: usize = 3;
+const UNSTEADY_WITHIN: Duration = Duration::from_secs(60);
+/// An endpoint that gives null for its latest block so often in a row is accused.
+const HEADLESS: u32 = 3;
 
 /// While backfill fills its share, look again this often.
 const BACKFILL_WAIT: Duration = Duration::from_millis(20);
@@ -420,8 +466,13 @@ impl Permit<'_> {
         let mut opened = false;
         let mut state = endpoint.state.lock();
         state.learn(method, attempt, now);
-        if matches!(remedy, Remedy::Wait(_)) {
+        // An answer that is too large to be taken says neither that it works nor that it does not,
+        // but our own small questions have small answers.
+        let too_large = attempt.rpc.is_none() && matches!(remedy, Remedy::Smaller { .. });
+        if matches!(remedy, Remedy::Wait(_)) || (too_large && self.purpose != Purpose::Probe) {
             state.breaker.abandoned();
+        } else if too_large {
+            opened = state.breaker.failed(now);
         } else if answers(*class) || matches!(remedy, Remedy::Smaller { .. }) {
             state.breaker.succeeded();
             state.answered = true;

@@ -220,6 +220,7 @@ struct Extra {
     limits_in_a_row: u32,
     limited_of_late: bool,
     limit: Duration,
+    unsteady: Option<bool>,
 }
 
 fn extra(endpoint: &Endpoint) -> Extra {
@@ -233,6 +234,7 @@ fn extra(endpoint: &Endpoint) -> Extra {
         limits_in_a_row: state.limited.hits(),
         limited_of_late: state.limited.recent(now),
         limit: state.limited.wait(now),
+        unsteady: state.is_unsteady(now),
     }
 }
 
@@ -322,6 +324,22 @@ fn conditions(
             tell("endpoint_rate_limited", Some(finding));
         } else if !extra.limited_of_late {
             tell("endpoint_rate_limited", None);
+        }
+        if let Some(unsteady) = extra.unsteady {
+            let back = unsteady.then(|| {
+                finding(
+                    "endpoint_unsteady",
+                    Severity::P3,
+                    "goes back to older heads again and again".to_owned(),
+                )
+                .evidence("times", status.head_regressions)
+                .evidence(
+                    "next",
+                    "Several nodes that are not equally far answer at this address. Use one with \
+                     sticky sessions, or the nodes one by one.",
+                )
+            });
+            tell("endpoint_unsteady", back);
         }
         if let Some(budget) = status.budget {
             let spent = (budget.used >= budget.per_day).then(|| {

@@ -15,6 +15,7 @@ use wk_runtime::StopToken;
 
 use super::ask::Miss;
 use super::call::{Rejection, Request};
+use super::class::ErrorClass;
 use super::endpoint::{Endpoint, IdentityState, Refused};
 use super::heads::{HeadSeen, HeadVia, Polling, Step, is_lagging, is_plausible, mean_block_time};
 use super::honesty::DEPTH;
@@ -207,7 +208,15 @@ impl Inner {
     /// Polls the endpoint's head. A failure is counted where it happens; the next look comes.
     async fn look_at_head(&self, place: usize) {
         let asked = Instant::now();
-        let Ok(reply) = self.ask_unidentified(place, &head_request()).await else { return };
+        let reply = match self.ask_unidentified(place, &head_request()).await {
+            Ok(reply) => reply,
+            Err(Miss::Failed(attempt)) if attempt.class == ErrorClass::Stale => {
+                self.endpoints[place].observe_no_head();
+                self.changed.notify_one();
+                return;
+            }
+            Err(_) => return,
+        };
         if let Some(link) = wire::block_link(&reply.value) {
             self.on_head(place, link, HeadVia::Poll, asked);
             self.measure_block_time(place, link).await;

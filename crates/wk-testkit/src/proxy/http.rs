@@ -4,6 +4,8 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -20,6 +22,7 @@ const LARGEST_BODY: usize = 64 << 20;
 pub(super) async fn serve(mut stream: TcpStream, shared: &Arc<Shared>) {
     let mut buffer = Vec::new();
     while let Ok(Some(body)) = read_request(&mut stream, &mut buffer).await {
+        sleep(Duration::from_millis(shared.delay.load(Ordering::Relaxed))).await;
         let written = match shared.reply(&body).await {
             Reply::Text(text) => write(&mut stream, 200, None, &text).await,
             Reply::Status { status, retry_after, body } => {

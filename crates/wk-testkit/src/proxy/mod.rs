@@ -40,6 +40,8 @@ struct Shared {
     requests: Mutex<BTreeMap<String, u64>>,
     messages: AtomicU64,
     turn: AtomicU64,
+    /// Time that each answer over HTTP takes longer, in milliseconds.
+    delay: AtomicU64,
     /// Changes when open connections are to be closed.
     cut: watch::Sender<u64>,
 }
@@ -81,6 +83,7 @@ impl FaultProxy {
             requests: Mutex::default(),
             messages: AtomicU64::new(0),
             turn: AtomicU64::new(0),
+            delay: AtomicU64::new(0),
             cut: watch::Sender::new(0),
         });
         let stop = StopToken::new();
@@ -128,6 +131,12 @@ impl FaultProxy {
         if cut {
             self.cut();
         }
+    }
+
+    /// Each answer over HTTP takes this much longer from now on: the node is far away.
+    pub fn delay(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.shared.delay.store(millis, Ordering::Relaxed);
     }
 
     /// Makes no fault any more.
