@@ -21,7 +21,7 @@ fn every_block(anvil: &Anvil, more: &str) -> String {
 chains:
   local: {{evm: {{rpc: "{http}", ws: "{ws}", block_time: 1s}}}}
 rules:
-  - {{id: each-block, on: evm.block, severity: P3, description: Each block.}}
+  - {{id: each-block, on: evm.block, if: block.number >= 0, severity: P3, description: Each block.}}
 {more}
 "#,
         http = anvil.http_url(),
@@ -143,6 +143,8 @@ async fn beyond_this_machine_nobody_is_let_in_without_a_token() {
 async fn a_list_is_read_to_its_end_while_it_grows() {
     let anvil = anvil_or_skip!();
     let watchkeeper = Watchkeeper::start(&every_block(&anvil, "")).await;
+    // It begins with the newest block that it sees.
+    watchkeeper.wait_for_height("local", anvil.height().await).await;
     anvil.mine(120).await;
     watchkeeper.wait_for_height("local", anvil.height().await).await;
     let rule = "source=each-block";
@@ -380,7 +382,7 @@ async fn what_is_served_is_what_is_described() {
     watch: vault
     event: Withdraw(address indexed to, uint256 amount)
     notify: me
-  - {{id: silent, on: evm.tx, enabled: false}}
+  - {{id: silent, on: evm.tx, if: tx.failed, enabled: false}}
 contracts:
   vault: {{chain: local, address: "{vault}"}}
 receivers:

@@ -106,11 +106,11 @@ async fn each_end_has_its_exit_code() {
         other.path(),
         &[
             (10, "test -c failing.yaml", "0 passed, 1 failed"),
-            (4, "check -c broken.yaml", "broken.yaml:7:9"),
-            (4, "test -c broken.yaml", "broken.yaml:7:9"),
-            (4, "doctor -c broken.yaml", "broken.yaml:7:9"),
-            (4, "run -c broken.yaml", "broken.yaml:7:9"),
-            (4, "findings -c broken.yaml", "broken.yaml:7:9"),
+            (4, "check -c broken.yaml", "broken.yaml:7:12"),
+            (4, "test -c broken.yaml", "broken.yaml:7:12"),
+            (4, "doctor -c broken.yaml", "broken.yaml:7:12"),
+            (4, "run -c broken.yaml", "broken.yaml:7:12"),
+            (4, "findings -c broken.yaml", "broken.yaml:7:12"),
         ],
     )
     .await;
