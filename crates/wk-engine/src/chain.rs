@@ -95,6 +95,7 @@ impl ChainTask {
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             wake_delivery: self.wake_delivery.clone(),
+            drop_refused: false,
         };
         // The follower drops its end when it is done; the pipeline then stores what is left.
         let (followed, ()) = tokio::join!(

@@ -99,6 +99,8 @@ impl Engine {
             pools: Pools::default(),
             config: Arc::new(RwLock::new(ConfigState { loaded_at: now, error: None })),
             wake_delivery: Wake::new(),
+            rules: rules.subscribe(),
+            receivers: receivers.subscribe(),
         };
         let engine =
             Engine { handle, running: Mutex::default(), rules, route, receivers, observations };
