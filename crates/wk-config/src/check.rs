@@ -116,6 +116,9 @@ impl Checked {
     }
 
     fn server(&mut self, config: &Config) {
+        for problem in config.server.retention.problems() {
+            self.error(problem.under("server.retention"));
+        }
         let Some(text) = &config.server.public_url else { return };
         let good = url::Url::parse(text)
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());

@@ -10,11 +10,11 @@ use tracing::{info, warn};
 use wk_chain::abi::Decoder;
 use wk_chain::evm::{EvmConfig, NodeProbe};
 use wk_chain::rpc::Pool;
-use wk_collectors::{HttpProbe, PendingTransactions, ProbeConfig, ProbeMethod};
-use wk_config::{ChainConfig, Config, Loaded};
+use wk_collectors::{HttpProbe, PendingTransactions};
+use wk_config::{ChainConfig, Config, Loaded, ServerConfig, probe_config};
 use wk_model::{ChainName, Finding, Observation, Problem};
 use wk_notifiers::Receivers;
-use wk_rules::{HttpMethod, RuleSet};
+use wk_rules::RuleSet;
 use wk_runtime::{
     Clock, Metrics, Restart, Stage, StillRunning, StopToken, Supervisor, TaskFailure, Wake,
 };
@@ -23,8 +23,9 @@ use wk_store::{Commit, OpenStore, Route, Store, StoreError};
 use crate::chain::ChainTask;
 use crate::deliver::Deliverer;
 use crate::handle::{ConfigState, Handle, Pools};
+use crate::housekeeping::Housekeeping;
 use crate::side::{Side, SideEvent};
-use crate::{Live, Statuses, housekeeping, signals};
+use crate::{Live, Statuses, signals};
 
 /// Observations without a block that may wait to be processed.
 const QUEUE: usize = 1_024;
@@ -44,6 +45,7 @@ pub struct Engine {
     rules: watch::Sender<Arc<Rules>>,
     route: watch::Sender<Route>,
     receivers: watch::Sender<Arc<Receivers>>,
+    server: watch::Sender<ServerConfig>,
     observations: mpsc::Sender<SideEvent>,
 }
 
@@ -87,6 +89,7 @@ impl Engine {
         let (rules, _) = watch::channel(rules_of(&loaded));
         let (route, _) = watch::channel(route_of(config, &receivers));
         let (receivers, _) = watch::channel(receivers);
+        let (server, _) = watch::channel(config.server.clone());
         let (observations, queue) = mpsc::channel(QUEUE);
         let handle = Handle {
             store,
@@ -100,8 +103,8 @@ impl Engine {
             config: Arc::new(RwLock::new(ConfigState { loaded_at: now, error: None })),
             wake_delivery: Wake::new(),
         };
-        let engine =
-            Engine { handle, running: Mutex::default(), rules, route, receivers, observations };
+        let running = Mutex::default();
+        let engine = Engine { handle, running, rules, route, receivers, server, observations };
         engine.describe();
         engine.start_common(queue);
         engine.clear_stale(&loaded).await?;
@@ -133,6 +136,7 @@ impl Engine {
                 self.route.send_replace(route_of(&loaded.config, &receivers));
                 self.receivers.send_replace(receivers);
                 self.rules.send_replace(rules_of(&loaded));
+                self.server.send_replace(loaded.config.server.clone());
                 self.take(&loaded)
             }
             Err(error) => Err(error),
@@ -202,13 +206,15 @@ impl Engine {
             let deliverer = Arc::clone(&deliverer);
             async move { deliverer.run(stop).await }
         });
-        let handle = handle.clone();
-        self.handle.supervisor.spawn(
-            Stage::Process,
-            "housekeeping",
-            Restart::Backoff,
-            move |stop| housekeeping::run(handle.clone(), stop),
-        );
+        let housekeeping = Housekeeping {
+            handle: handle.clone(),
+            server: self.server.subscribe(),
+            rules: self.rules.subscribe(),
+        };
+        let supervisor = &handle.supervisor;
+        supervisor.spawn(Stage::Process, "housekeeping", Restart::Backoff, move |stop| {
+            housekeeping.clone().run(stop)
+        });
     }
 
     /// Starts and stops what differs between what runs and `loaded`.
@@ -389,24 +395,6 @@ impl Engine {
 
 fn rules_of(loaded: &Loaded) -> Arc<Rules> {
     Arc::new(Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() })
-}
-
-/// The settings of the probe that a rule asks for.
-fn probe_config(probe: wk_rules::HttpProbe) -> ProbeConfig {
-    let wk_rules::HttpProbe { rule, url, method, headers, body, interval, timeout } = probe;
-    ProbeConfig {
-        rule,
-        url,
-        method: match method {
-            HttpMethod::Get => ProbeMethod::Get,
-            HttpMethod::Head => ProbeMethod::Head,
-            HttpMethod::Post => ProbeMethod::Post,
-        },
-        headers,
-        body,
-        interval: interval.0,
-        timeout: timeout.0,
-    }
 }
 
 /// Runs a collector and hands on what it sees.

@@ -15,6 +15,7 @@ mod meta;
 mod outbox;
 mod page;
 mod readers;
+mod retention;
 mod rule_errors;
 mod schema;
 mod sql;
@@ -23,7 +24,7 @@ mod stored;
 mod tokens;
 mod writer;
 
-pub use backup::{Retention, StoreStats};
+pub use backup::{StoreSize, StoreStats};
 pub use blocks::{BlockQuery, BlockRow, ChainRow, ResumePoint};
 pub use commit::{
     Agreed, BlockCounts, Commit, Committed, HoleChange, Implementation, Route, RuleFailure,
@@ -35,6 +36,7 @@ pub use error::{OpenStore, StoreError};
 pub use findings::{FindingCount, FindingQuery, FindingRow};
 pub use outbox::{Claim, Delivery, OutboxCount, OutboxId, OutboxQuery, OutboxRow, OutboxState};
 pub use page::{Cursor, DEFAULT_PAGE, LARGEST_PAGE, Page};
+pub use retention::Retention;
 pub use rule_errors::RuleErrorRow;
 pub use store::{SIGNALS, Store};
 pub use tokens::{Role, TokenId, TokenRow, TokenSecret};
