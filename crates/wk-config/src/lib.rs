@@ -24,4 +24,6 @@ pub use diagnostic::{ConfigErrors, Diagnostic, Location, Related};
 pub use fault::FaultSeverity;
 pub use interpolate::Environment;
 pub use load::{DEFAULT_FILE, Loaded, compile, find, for_rpc_url, load, load_text, load_texts};
-pub use server::{Anonymous, AuthConfig, RetentionConfig, ServerConfig};
+pub use server::{
+    Anonymous, AuthConfig, CanaryConfig, DeadmanConfig, RetentionConfig, ServerConfig,
+};

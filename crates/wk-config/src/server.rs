@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-use wk_model::{HumanDuration, Problem};
+use wk_model::{HumanDuration, Problem, Secret};
+use wk_notifiers::Ping;
+use wk_rules::HttpMethod;
 
 /// Settings of the server: `server`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -25,6 +27,11 @@ pub struct ServerConfig {
     pub auth: AuthConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
+    /// How the way from a finding to its delivery is watched.
+    pub canary: CanaryConfig,
+    /// An outside service that is pinged while all is well, and calls people when the ping stays
+    /// away. Default: none.
+    pub deadman: Option<DeadmanConfig>,
 }
 
 impl Default for ServerConfig {
@@ -35,6 +42,8 @@ impl Default for ServerConfig {
             public_url: None,
             auth: AuthConfig::default(),
             retention: RetentionConfig::default(),
+            canary: CanaryConfig::default(),
+            deadman: None,
         }
     }
 }
@@ -89,8 +98,7 @@ pub struct RetentionConfig {
 impl RetentionConfig {
     const SHORTEST: HumanDuration = HumanDuration::seconds(3_600);
 
-    /// What is wrong with these settings; paths count from the section.
-    pub(crate) fn problems(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<Problem> {
         let RetentionConfig { findings, deliveries, dead_letters } = *self;
         let times =
             [("findings", findings), ("deliveries", deliveries), ("dead_letters", dead_letters)];
@@ -112,6 +120,64 @@ impl Default for RetentionConfig {
             deliveries: HumanDuration::seconds(30 * DAY),
             dead_letters: HumanDuration::seconds(90 * DAY),
         }
+    }
+}
+
+/// How the way from a finding to its delivery is watched: `server.canary`. A finding that nobody is
+/// told of goes all the way at intervals; one that does not arrive is a trouble, and its age is the
+/// metric `wk_canary_age_seconds`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CanaryConfig {
+    /// Time between two of them; at least `1s`.
+    pub every: HumanDuration,
+}
+
+impl Default for CanaryConfig {
+    fn default() -> CanaryConfig {
+        CanaryConfig { every: HumanDuration::seconds(60) }
+    }
+}
+
+/// An outside service that expects a ping (healthchecks.io, Dead Man's Snitch and others):
+/// `server.deadman`. It is pinged while all tasks run, no chain was given up, and findings are
+/// stored and delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeadmanConfig {
+    /// The URL to ping; a secret, such as `env:DEADMAN_URL`.
+    pub url: Secret,
+    /// Time between two pings; at least `1s`. Shorter than what the service waits.
+    #[serde(default = "minute")]
+    pub every: HumanDuration,
+    /// How to ping.
+    #[serde(default)]
+    pub method: HttpMethod,
+}
+
+fn minute() -> HumanDuration {
+    HumanDuration::seconds(60)
+}
+
+impl ServerConfig {
+    /// What is wrong with these settings; paths count from the section.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let ServerConfig { retention, canary, deadman, .. } = self;
+        let mut problems: Vec<Problem> =
+            retention.problems().into_iter().map(|p| p.under("retention")).collect();
+        let mut times = vec![("canary.every", canary.every)];
+        if let Some(DeadmanConfig { url, every, method: _ }) = deadman {
+            times.push(("deadman.every", *every));
+            let url = Ping::build(url).err().unwrap_or_default();
+            problems.extend(url.into_iter().map(|p| p.under("deadman")));
+        }
+        for (key, time) in times {
+            if time < HumanDuration::seconds(1) {
+                let problem = Problem::new(key, format!("`{time}` is too short"));
+                problems.push(problem.hint("Write at least 1s, such as 1m."));
+            }
+        }
+        problems
     }
 }
 

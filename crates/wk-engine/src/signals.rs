@@ -26,6 +26,7 @@ pub const SIGNALS: &[&Signal] = &[
     &CANARY_AGE_SECONDS,
     &STORE_BYTES,
     &PRUNED_ROWS,
+    &DEADMAN_PINGS,
 ];
 
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -213,4 +214,12 @@ signal!(
     Count,
     [],
     "Rows that were forgotten because they were older than server.retention says"
+);
+signal!(
+    DEADMAN_PINGS,
+    "wk_deadman_pings_total",
+    SignalKind::Counter,
+    Count,
+    ["result"],
+    "Pings to server.deadman: ok, failed, or withheld because not all is well"
 );

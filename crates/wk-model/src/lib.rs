@@ -11,6 +11,7 @@ mod finding;
 mod notice;
 mod observation;
 mod problem;
+pub mod proxy;
 mod secret;
 mod severity;
 mod signal;
@@ -27,8 +28,8 @@ pub use chain::{
 pub use coverage::{Check, CheckResult, Checks, CoverageRange, Verification};
 pub use duration::HumanDuration;
 pub use finding::{
-    ChainPosition, Condition, ConditionKey, Confidence, Finding, FindingBuilder, FindingId,
-    FindingStatus, Source,
+    CANARY, CANARY_TARGET, ChainPosition, Condition, ConditionKey, Confidence, Finding,
+    FindingBuilder, FindingId, FindingStatus, Source,
 };
 pub use notice::{Notice, NoticeKind};
 pub use observation::{Fact, Observation, Sample};

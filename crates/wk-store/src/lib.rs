@@ -9,7 +9,6 @@ mod coverage;
 mod entries;
 mod error;
 mod findings;
-mod implementations;
 mod lock;
 mod meta;
 mod outbox;
@@ -22,13 +21,13 @@ mod sql;
 mod store;
 mod stored;
 mod tokens;
+mod upgrades;
 mod writer;
 
 pub use backup::{StoreSize, StoreStats};
 pub use blocks::{BlockQuery, BlockRow, ChainRow, ResumePoint};
 pub use commit::{
-    Agreed, BlockCounts, Commit, Committed, HoleChange, Implementation, Route, RuleFailure,
-    SeenBlock,
+    Agreed, BlockCounts, Commit, Committed, HoleChange, Route, RuleFailure, SeenBlock,
 };
 pub use conditions::OpenCondition;
 pub use coverage::{CoverageQuery, CoverageSummary};
@@ -40,3 +39,4 @@ pub use retention::Retention;
 pub use rule_errors::RuleErrorRow;
 pub use store::{SIGNALS, Store};
 pub use tokens::{Role, TokenId, TokenRow, TokenSecret};
+pub use upgrades::UpgradeRow;

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use wk_model::{ChainName, Height, Timestamp};
 
 use crate::sql::{Db, change, rows};
-use crate::{Store, StoreError, coverage};
+use crate::{Store, StoreError, coverage, upgrades};
 
 /// Rows that one transaction removes: few enough to keep no block waiting.
 const ROWS: u64 = 500;
@@ -82,6 +82,7 @@ impl Store {
             let sql = "DELETE FROM rule_errors WHERE last_at < ?1";
             removed += self.write(move |c| change(c, sql, [Db(before)])).await?;
         }
+        removed += self.write(upgrades::prune).await?;
         removed += self.write(compact_coverage).await?;
         while self.write(give_back).await? > 0 {}
         Ok(removed)
