@@ -9,9 +9,9 @@ use wk_chain::abi::ContractConfig;
 use wk_chain::evm::EvmConfig;
 use wk_chain::rpc::EndpointConfig;
 use wk_collectors::{ProbeConfig, ProbeMethod};
-use wk_model::{ChainName, Secret};
+use wk_model::{ChainName, OneOrMany, Secret};
 use wk_notifiers::ReceiverConfig;
-use wk_rules::{HttpMethod, HttpProbe, ListConfig, OneOrMany, RuleConfig, TestConfig};
+use wk_rules::{HttpMethod, HttpProbe, ListConfig, RuleConfig, TestConfig};
 
 use crate::server::ServerConfig;
 
@@ -63,7 +63,7 @@ pub struct RouteConfig {
 impl Config {
     /// A config that watches the chain behind one endpoint, as `main`, and prints what it finds.
     pub(crate) fn for_rpc_url(url: Secret) -> Config {
-        let rpc = wk_chain::evm::OneOrMany(vec![EndpointConfig::Url(url)]);
+        let rpc = OneOrMany(vec![EndpointConfig::Url(url)]);
         let evm = EvmConfig { rpc, ..EvmConfig::default() };
         Config {
             chains: BTreeMap::from([(ChainName::new("main"), ChainConfig::Evm(evm))]),

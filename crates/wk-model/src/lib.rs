@@ -10,6 +10,7 @@ pub mod evm;
 mod finding;
 mod notice;
 mod observation;
+mod one_or_many;
 mod problem;
 pub mod proxy;
 mod secret;
@@ -33,6 +34,7 @@ pub use finding::{
 };
 pub use notice::{Notice, NoticeKind};
 pub use observation::{Fact, Observation, Sample};
+pub use one_or_many::OneOrMany;
 pub use problem::Problem;
 pub use secret::Secret;
 pub use severity::Severity;
