@@ -204,3 +204,28 @@ fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::E
 
     deserializer.deserialize_str(Listen)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Environment, load_text};
+
+    #[test]
+    fn times_that_cannot_work_are_refused() {
+        let check = |server: &str, expected: &[&str]| {
+            let loaded = load_text(&format!("server: {server}"), &Environment::system());
+            let errors = loaded.err().map(|errors| errors.errors).unwrap_or_default();
+            let keys: Vec<&str> = errors.iter().map(|error| error.key.as_str()).collect();
+            assert_eq!(keys, expected, "{server}");
+        };
+        check("{}", &[]);
+        check("{retention: {findings: 36500d, deliveries: 1h}}", &[]);
+        check("{retention: {findings: 59m}}", &["server.retention.findings"]);
+        check("{canary: {every: 500ms}}", &["server.canary.every"]);
+        check("{deadman: {url: \"https://hc.example/uuid\", method: POST}}", &[]);
+        check("{deadman: {url: \"ftp://hc.example\"}}", &["server.deadman.url"]);
+        check(
+            "{deadman: {url: \"https://hc.example/uuid\", every: 0s}}",
+            &["server.deadman.every"],
+        );
+    }
+}

@@ -167,8 +167,9 @@ impl Pipeline {
         );
         if matches!(intake, Intake::Live | Intake::Backfill) {
             let (link, now) = (block.header.link(), batch.commit.at);
+            let holes = !self.follow.borrow().holes.is_empty();
             let silent = looked.silent.iter();
-            let found = silent.map(|silent| proxies::finding(decoder, &link, silent, now));
+            let found = silent.map(|silent| proxies::finding(decoder, &link, silent, holes, now));
             batch.commit.findings.extend(found);
         }
         batch.commit.upgrades.extend(looked.upgrades);

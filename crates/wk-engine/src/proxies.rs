@@ -126,11 +126,12 @@ fn learn(
 }
 
 /// The finding about a change that no event told. It stands and falls with the block in whose
-/// state it was seen.
+/// state it was seen. With `holes` an event may be in blocks that were not looked at yet.
 pub(crate) fn finding(
     decoder: &Decoder,
     link: &BlockLink,
     silent: &Silent,
+    holes: bool,
     now: Timestamp,
 ) -> Finding {
     let Silent { contract, upgrade: Upgrade { chain, address, change, .. }, before } = silent;
@@ -140,7 +141,7 @@ pub(crate) fn finding(
         Change::Target(_) => "silent_upgrade",
         Change::Admin(_) => "silent_admin_change",
     };
-    let title = match change {
+    let mut title = match change {
         Change::Target(_) => format!(
             "{name}: implementation changed without an event, from {} to {}",
             shown(before),
@@ -152,6 +153,9 @@ pub(crate) fn finding(
             shown(change)
         ),
     };
+    if holes {
+        title.push_str("; it may be in a block that was not looked at yet");
+    }
     let asset = AssetId::contract(chain, &name);
     let mut finding = FindingBuilder::system(trouble, asset, Severity::P1, title, now)
         .evidence("contract", contract.to_string().to_lowercase())
