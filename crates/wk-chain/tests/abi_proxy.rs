@@ -490,6 +490,83 @@ fn beacons_carry_their_proxies_along() {
 }
 
 #[test]
+fn of_one_block_a_log_counts_more_than_a_read() {
+    let (p, a, b, c) = (who(1), who(10), who(11), who(12));
+    let end = |height| Moment::End(Height(height));
+    let state = |to| State::default().slot(p, slots::EIP1967_IMPLEMENTATION, to);
+    let two = block(2, 0, vec![vec![upgraded(p, b)]]);
+    let read = |known: &mut Implementations, at: &Block, to| {
+        known.learn(&chain(), at.header.block_ref(), &look(&state(to), p).expect("answered"))
+    };
+    let mut known = Implementations::default();
+    known.watch(&chain(), p);
+    read(&mut known, &block(1, 0, vec![]), a);
+
+    // In whatever order they come.
+    let mut late = known.clone();
+    known.observe(&chain(), &two);
+    assert_eq!(read(&mut known, &two, c), [], "the log says something else");
+    assert_eq!(read(&mut late, &two, c).len(), 1);
+    late.observe(&chain(), &two);
+    for known in [&known, &late] {
+        assert_eq!(known.at(&chain(), &p, end(2)), Some(b));
+        assert_eq!(known.at(&chain(), &p, end(9)), Some(b));
+    }
+    // It is not forgotten: the contract is read again, and a later block has no such log.
+    assert_eq!(known.unread(&chain()), [p]);
+    let news = read(&mut known, &block(3, 0, vec![]), c);
+    assert_eq!(news.len(), 1);
+    assert_eq!(known.at(&chain(), &p, end(3)), Some(c));
+    assert!(known.unread(&chain()).is_empty());
+    known.revert(&chain(), &two.header.block_ref());
+    assert_eq!(known.at(&chain(), &p, end(2)), Some(a));
+}
+
+#[test]
+fn contracts_are_read_again_in_turn_and_known_across_reloads() {
+    let build = |contracts: &[(&str, u64, u32)]| {
+        let contracts = contracts.iter().map(|(name, address, every)| {
+            let config = ContractConfig {
+                address: who(*address).to_string(),
+                proxy_reread_blocks: Some(*every),
+                ..ContractConfig::default()
+            };
+            config.build(name, &[chain()], &|_| unreachable!("no files")).expect("it is right")
+        });
+        Decoder::build(contracts.collect()).expect("every address is another one")
+    };
+    let first = build(&[("proxy", 1, 5), ("plain", 2, 5), ("never", 3, 0)]);
+    assert_eq!(first.due(&chain(), Height(7)), [who(1), who(2), who(3)], "none was read yet");
+    let state = State::default()
+        .slot(who(1), slots::EIP1967_IMPLEMENTATION, who(9))
+        .slot(who(3), slots::EIP1967_IMPLEMENTATION, who(9))
+        .contract(who(2));
+    let at = block(7, 0, vec![]).header.block_ref();
+    for address in [who(1), who(2), who(3)] {
+        first.learn(&chain(), at, &look(&state, address).expect("answered"));
+    }
+    let turns = |decoder: &Decoder, address: Address| -> Vec<u64> {
+        (8..=208).filter(|at| decoder.due(&chain(), Height(*at)).contains(&address)).collect()
+    };
+    assert_eq!(turns(&first, who(1)).len(), 40, "each fifth block");
+    assert_eq!(turns(&first, who(2)).len(), 2, "what is no proxy, much rarer");
+    assert_eq!(turns(&first, who(3)), Vec::<u64>::new());
+    first.doubt(&chain(), &who(3));
+    assert_eq!(first.unread(&chain()), [who(3)]);
+
+    // Another config: what is known stays known, what is new is unread, what is gone is let go.
+    let second = build(&[("proxy", 1, 5), ("new", 4, 5)]);
+    second.adopt(&first);
+    assert_eq!(second.unread(&chain()), [who(4)]);
+    let target = Some(Target::Implementation(who(9)));
+    assert_eq!(second.behind(&chain(), &who(1), Height(8)), (target, None));
+    // A block that was still on its way with the old one is not lost.
+    first.observe(&chain(), &block(8, 0, vec![vec![upgraded(who(1), who(10))]]));
+    let target = Some(Target::Implementation(who(10)));
+    assert_eq!(second.behind(&chain(), &who(1), Height(8)), (target, None));
+}
+
+#[test]
 fn admins_are_followed() {
     let p = who(1);
     let mut known = Implementations::default();

@@ -116,6 +116,14 @@ impl Checked {
     }
 
     fn server(&mut self, config: &Config) {
+        for problem in config.server.problems() {
+            self.error(problem.under("server"));
+        }
+        if let Some(deadman) = &config.server.deadman
+            && let Some(problem) = unreadable("server.deadman.url".to_owned(), &deadman.url)
+        {
+            self.warn(problem);
+        }
         let Some(text) = &config.server.public_url else { return };
         let good = url::Url::parse(text)
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());

@@ -1,20 +1,19 @@
 //! The root settings, composed of the parts' own.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Deserialize;
 use wk_chain::abi::ContractConfig;
 use wk_chain::evm::EvmConfig;
 use wk_chain::rpc::EndpointConfig;
 use wk_collectors::{ProbeConfig, ProbeMethod};
-use wk_model::{ChainName, Secret};
+use wk_model::{ChainName, OneOrMany, Secret};
 use wk_notifiers::ReceiverConfig;
-use wk_rules::{HttpMethod, HttpProbe, ListConfig, OneOrMany, RuleConfig, TestConfig};
+use wk_rules::{HttpMethod, HttpProbe, ListConfig, RuleConfig, TestConfig};
+
+use crate::server::ServerConfig;
 
 /// Settings of Watchkeeper. Every key may be left out; an empty file is valid.
 ///
@@ -44,65 +43,6 @@ pub struct Config {
     pub route: RouteConfig,
 }
 
-/// Settings of the server: `server`.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Address of the API, the status page and `/metrics`, as IP:PORT. The default can be reached
-    /// from this machine only; port 0 takes any free port.
-    #[serde(deserialize_with = "listen")]
-    #[schemars(with = "String")]
-    pub listen: SocketAddr,
-    /// Folder of the embedded store, relative to the folder in which Watchkeeper is started.
-    pub data_dir: PathBuf,
-    /// Address under which people reach the API, for links in messages. Default: that of `listen`.
-    pub public_url: Option<String>,
-    /// Who may ask what.
-    pub auth: AuthConfig,
-}
-
-impl Default for ServerConfig {
-    fn default() -> ServerConfig {
-        ServerConfig {
-            listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
-            data_dir: PathBuf::from("./data"),
-            public_url: None,
-            auth: AuthConfig::default(),
-        }
-    }
-}
-
-/// Who may ask what: `server.auth`. Tokens are made by `watchkeeper token`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthConfig {
-    /// What a caller without a token may do. Default: `viewer` when `listen` can be reached from
-    /// this machine only, else `none`.
-    pub anonymous: Option<Anonymous>,
-}
-
-/// What a caller without a token may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Anonymous {
-    /// Nothing but ask whether Watchkeeper is alive.
-    None,
-    /// Read.
-    Viewer,
-    /// Read and act: send again, acknowledge.
-    Operator,
-    /// Everything, tokens included.
-    Admin,
-}
-
-impl ServerConfig {
-    /// What a caller without a token may do, after the default.
-    pub fn anonymous(&self) -> Anonymous {
-        let local = self.listen.ip().is_loopback();
-        self.auth.anonymous.unwrap_or(if local { Anonymous::Viewer } else { Anonymous::None })
-    }
-}
-
 /// A chain to watch: one entry of `chains`, with exactly one family as its key.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -123,7 +63,7 @@ pub struct RouteConfig {
 impl Config {
     /// A config that watches the chain behind one endpoint, as `main`, and prints what it finds.
     pub(crate) fn for_rpc_url(url: Secret) -> Config {
-        let rpc = wk_chain::evm::OneOrMany(vec![EndpointConfig::Url(url)]);
+        let rpc = OneOrMany(vec![EndpointConfig::Url(url)]);
         let evm = EvmConfig { rpc, ..EvmConfig::default() };
         Config {
             chains: BTreeMap::from([(ChainName::new("main"), ChainConfig::Evm(evm))]),
@@ -167,28 +107,4 @@ pub fn schema() -> serde_json::Value {
         root.insert("patternProperties".to_owned(), serde_json::json!({"^x-": true}));
     }
     schema
-}
-
-fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    struct Listen;
-
-    impl serde::de::Visitor<'_> for Listen {
-        type Value = SocketAddr;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an address as IP:PORT, such as 127.0.0.1:7070")
-        }
-
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SocketAddr, E> {
-            let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-            named.as_deref().unwrap_or(text).parse().map_err(|_| {
-                E::custom(format!(
-                    "`{text}` is no address to listen on; write IP:PORT, such as 127.0.0.1:7070 \
-                     for this machine only, or 0.0.0.0:7070 for all networks"
-                ))
-            })
-        }
-    }
-
-    deserializer.deserialize_str(Listen)
 }

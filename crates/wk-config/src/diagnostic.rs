@@ -1,6 +1,7 @@
 //! What is wrong with a config, as people and machines read it.
 
 use std::fmt::{self, Write};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,9 @@ pub struct ConfigErrors {
     pub more: usize,
     /// What else is strange.
     pub warnings: Vec<Diagnostic>,
+    /// What was read or should have been, as far as it came. A change of any of them may mend it.
+    #[serde(skip)]
+    pub files: Vec<PathBuf>,
 }
 
 impl Diagnostic {
@@ -112,12 +116,35 @@ impl fmt::Display for Diagnostic {
 }
 
 impl ConfigErrors {
-    pub(crate) fn new(faults: Faults, sources: &Sources) -> ConfigErrors {
+    pub(crate) fn new(faults: Faults, sources: &Sources, files: Vec<PathBuf>) -> ConfigErrors {
         let more = faults.more;
         let (errors, warnings) = diagnose(faults, sources)
             .into_iter()
             .partition(|one| one.severity == FaultSeverity::Error);
-        ConfigErrors { errors, more, warnings }
+        ConfigErrors { errors, more, warnings, files }
+    }
+
+    /// The first error in one line, with its place, and how many more there are.
+    pub fn brief(&self) -> String {
+        let Some(Diagnostic { message, at, hint, .. }) = self.errors.first() else {
+            return "no error".to_owned();
+        };
+        let mut brief = match at {
+            Some(Location { file, line, column, .. }) => {
+                format!("{file}:{line}:{column}: {message}")
+            }
+            None => message.clone(),
+        };
+        if let Some(hint) = hint {
+            let _ = write!(brief, " ({})", hint.trim_end_matches('.'));
+        }
+        match self.errors.len() - 1 + self.more {
+            0 => {}
+            more => {
+                let _ = write!(brief, "; and {more} more");
+            }
+        }
+        brief
     }
 
     /// All faults, errors first, as a compiler would print them.

@@ -14,14 +14,16 @@ mod nearest;
 mod offsets;
 mod path;
 mod redact;
+mod server;
 mod sources;
 mod tree;
 mod yaml;
 
-pub use config::{
-    Anonymous, AuthConfig, ChainConfig, Config, RouteConfig, ServerConfig, probe_config, schema,
-};
+pub use config::{ChainConfig, Config, RouteConfig, probe_config, schema};
 pub use diagnostic::{ConfigErrors, Diagnostic, Location, Related};
 pub use fault::FaultSeverity;
 pub use interpolate::Environment;
 pub use load::{DEFAULT_FILE, Loaded, compile, find, for_rpc_url, load, load_text, load_texts};
+pub use server::{
+    Anonymous, AuthConfig, CanaryConfig, DeadmanConfig, RetentionConfig, ServerConfig,
+};

@@ -158,7 +158,7 @@ fn build(
         Some(root) => de::read::<Config>(root, dropped, unresolved, &mut faults, homes),
     };
     let Some(config) = config else {
-        return Err(ConfigErrors::new(faults, &tree.sources));
+        return Err(ConfigErrors::new(faults, &tree.sources, files));
     };
     let names = written_names(&config, &tree);
     finish(config, names, base, files, faults, &tree)
@@ -190,13 +190,13 @@ fn finish(
         });
         faults.push(Fault { severity, related, ..fault });
     }
-    let (Some(decoder), Some(rules), false) = (checked.decoder, checked.rules, faults.has_errors())
-    else {
-        return Err(ConfigErrors::new(faults, sources));
-    };
     files.extend(checked.files);
     files.sort();
     files.dedup();
+    let (Some(decoder), Some(rules), false) = (checked.decoder, checked.rules, faults.has_errors())
+    else {
+        return Err(ConfigErrors::new(faults, sources, files));
+    };
     Ok(Loaded {
         config: config.complete(),
         rules,

@@ -26,7 +26,10 @@ fn wrong_configs() -> Vec<(String, ConfigErrors)> {
             let text = fs::read_to_string(folder().join(&name)).expect("it can be read");
             let loaded = load_texts(vec![(name.clone(), text)], &folder(), &environment);
             match loaded {
-                Ok(_) => (name, ConfigErrors { errors: vec![], more: 0, warnings: vec![] }),
+                Ok(_) => (
+                    name,
+                    ConfigErrors { errors: vec![], more: 0, warnings: vec![], files: vec![] },
+                ),
                 Err(errors) => (name, errors),
             }
         })

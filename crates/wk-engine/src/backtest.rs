@@ -36,7 +36,7 @@ impl Backtest {
         let Backtest { chain, rules, decoder, reader, run } = self;
         let at = block.header.block_ref();
         decoder.observe(chain, block);
-        proxies::look(decoder, reader, chain, at).await;
+        proxies::look(decoder, reader, chain, at, decoder.unread(chain)).await;
         let reads = rules.state_reads(chain, block.header.height);
         let state = state_reads::answer(reader, at, reads).await;
         let reasons = state_reads::revert_reasons(reader, decoder, rules, chain, block).await;

@@ -4,6 +4,7 @@
 //! restart: read the cursor, the memory and the holes, and go on.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 use wk_chain::evm::state::StateReader;
@@ -16,7 +17,7 @@ use wk_store::{Route, Store, StoreError};
 
 use crate::engine::Rules;
 use crate::pipeline::Pipeline;
-use crate::{ChainState, Live, LiveEvent, Statuses, proxies};
+use crate::{ChainState, Live, LiveEvent, Statuses};
 
 /// Observations that may wait between follower and pipeline. Full means that the follower waits.
 const QUEUE: usize = 64;
@@ -58,8 +59,8 @@ impl ChainTask {
         let open = self.store.open_conditions().await?.into_iter().map(|open| open.key);
         let standing = open.filter(|key| key.asset == own_asset).collect();
         let coverage = self.store.coverage_summary(&self.chain).await?;
-        let implementations = self.store.implementations(&self.chain).await?;
-        self.rules.borrow().decoder.restore(proxies::upgrades(&self.chain, implementations));
+        let upgrades = self.store.upgrades(&self.chain).await?;
+        self.rules.borrow().decoder.restore(upgrades.into_iter().map(|row| row.upgrade));
         let resume = Resume {
             links: point.links,
             digests: point.digests,
@@ -97,9 +98,19 @@ impl ChainTask {
             wake_delivery: self.wake_delivery.clone(),
             drop_refused: false,
         };
+        // From here on the time counts that a block waits.
+        let (out, mut handed) = mpsc::channel(1);
+        let stamp = async move {
+            while let Some(observation) = handed.recv().await {
+                if observations.send((Instant::now(), observation)).await.is_err() {
+                    break;
+                }
+            }
+        };
         // The follower drops its end when it is done; the pipeline then stores what is left.
-        let (followed, ()) = tokio::join!(
-            follower.run(observations, stop.clone()),
+        let (followed, (), ()) = tokio::join!(
+            follower.run(out, stop.clone()),
+            stamp,
             pipeline.run(events, stop.clone())
         );
         match followed {

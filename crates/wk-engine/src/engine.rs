@@ -10,21 +10,24 @@ use tracing::{info, warn};
 use wk_chain::abi::Decoder;
 use wk_chain::evm::{EvmConfig, NodeProbe};
 use wk_chain::rpc::Pool;
-use wk_collectors::{HttpProbe, PendingTransactions, ProbeConfig, ProbeMethod};
-use wk_config::{ChainConfig, Config, Loaded};
+use wk_collectors::{HttpProbe, PendingTransactions, ProbeConfig};
+use wk_config::{ChainConfig, Config, Loaded, ServerConfig, probe_config};
 use wk_model::{ChainName, Finding, Observation, Problem};
 use wk_notifiers::Receivers;
-use wk_rules::{HttpMethod, RuleSet};
+use wk_rules::{RuleConfig, RuleSet};
 use wk_runtime::{
     Clock, Metrics, Restart, Stage, StillRunning, StopToken, Supervisor, TaskFailure, Wake,
 };
 use wk_store::{Commit, OpenStore, Route, Store, StoreError};
 
+use crate::canary::{Arrivals, Canary};
 use crate::chain::ChainTask;
+use crate::deadman::Deadman;
 use crate::deliver::Deliverer;
 use crate::handle::{ConfigState, Handle, Pools};
+use crate::housekeeping::Housekeeping;
 use crate::side::{Side, SideEvent};
-use crate::{Live, Statuses, housekeeping, signals};
+use crate::{Live, Statuses, signals};
 
 /// Observations without a block that may wait to be processed.
 const QUEUE: usize = 1_024;
@@ -38,20 +41,32 @@ pub(crate) struct Rules {
 
 /// The running program, but for what talks to people.
 pub struct Engine {
-    handle: Handle,
+    pub(crate) handle: Handle,
     /// What was started, so that a newer config can be taken as a difference.
     running: Mutex<Running>,
-    rules: watch::Sender<Arc<Rules>>,
-    route: watch::Sender<Route>,
-    receivers: watch::Sender<Arc<Receivers>>,
-    observations: mpsc::Sender<SideEvent>,
+    pub(crate) rules: watch::Sender<Arc<Rules>>,
+    pub(crate) route: watch::Sender<Route>,
+    pub(crate) receivers: watch::Sender<Arc<Receivers>>,
+    pub(crate) server: watch::Sender<ServerConfig>,
+    pub(crate) observations: mpsc::Sender<SideEvent>,
 }
 
 #[derive(Default)]
 struct Running {
     chains: BTreeMap<ChainName, (EvmConfig, Vec<StopToken>)>,
-    sources: Vec<StopToken>,
+    sources: Vec<(Source, StopToken)>,
+    rules: Vec<RuleConfig>,
 }
+
+/// What a source beside the chains is made from: the same settings are the same source.
+#[derive(PartialEq)]
+enum Source {
+    Probe(ProbeConfig),
+    Pending(ChainName),
+}
+
+/// A chain that is to be started.
+pub(crate) type Built = (ChainName, EvmConfig, Pool);
 
 /// The engine cannot start, or cannot take a config.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +102,7 @@ impl Engine {
         let (rules, _) = watch::channel(rules_of(&loaded));
         let (route, _) = watch::channel(route_of(config, &receivers));
         let (receivers, _) = watch::channel(receivers);
+        let (server, _) = watch::channel(config.server.clone());
         let (observations, queue) = mpsc::channel(QUEUE);
         let handle = Handle {
             store,
@@ -102,12 +118,13 @@ impl Engine {
             rules: rules.subscribe(),
             receivers: receivers.subscribe(),
         };
-        let engine =
-            Engine { handle, running: Mutex::default(), rules, route, receivers, observations };
+        let running = Mutex::default();
+        let engine = Engine { handle, running, rules, route, receivers, server, observations };
         engine.describe();
         engine.start_common(queue);
-        engine.clear_stale(&loaded).await?;
-        engine.take(&loaded)?;
+        engine.clear_stale(&loaded, &BTreeSet::new()).await?;
+        let built = engine.build(&loaded)?;
+        engine.take(&loaded, built);
         Ok(engine)
     }
 
@@ -124,45 +141,6 @@ impl Engine {
     /// Ends all tasks: intake first, then processing, delivery, the API.
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), StillRunning> {
         self.handle.supervisor.shutdown(deadline).await
-    }
-
-    /// Takes a newer config: only what differs is stopped and started. The folder of the data and
-    /// the address of the server stay as they are until the next start.
-    pub async fn reload(&self, loaded: Loaded) -> Result<(), StartError> {
-        let taken = match receivers_of(&loaded.config) {
-            Ok(receivers) => {
-                let receivers = Arc::new(receivers);
-                self.route.send_replace(route_of(&loaded.config, &receivers));
-                self.receivers.send_replace(receivers);
-                self.rules.send_replace(rules_of(&loaded));
-                self.take(&loaded)
-            }
-            Err(error) => Err(error),
-        };
-        match taken {
-            Ok(()) => {
-                *self.handle.config.write() =
-                    ConfigState { loaded_at: self.handle.clock.now(), error: None };
-                self.count_reload("ok", 1.0);
-                self.clear_stale(&loaded).await?;
-                Ok(())
-            }
-            Err(error) => {
-                self.refuse(&error.to_string());
-                Err(error)
-            }
-        }
-    }
-
-    /// Notes that the newest config was refused; the old one runs on.
-    pub fn refuse(&self, error: &str) {
-        self.handle.config.write().error = Some(error.to_owned());
-        self.count_reload("failed", 0.0);
-    }
-
-    fn count_reload(&self, result: &str, valid: f64) {
-        self.handle.metrics.counter(&signals::RELOADS, &[result]).inc();
-        self.handle.metrics.gauge(&signals::CONFIG_VALID, &[]).set(valid);
     }
 
     fn describe(&self) {
@@ -193,36 +171,58 @@ impl Engine {
                 Ok::<(), String>(())
             }
         });
+        let canaries = Arrivals::default();
         let deliverer = Arc::new(Deliverer {
             store: handle.store.clone(),
             receivers: self.receivers.subscribe(),
             clock: handle.clock.clone(),
             metrics: handle.metrics.clone(),
             wake: handle.wake_delivery.clone(),
+            canaries: canaries.clone(),
         });
         handle.supervisor.spawn(Stage::Deliver, "deliver", Restart::Backoff, move |stop| {
             let deliverer = Arc::clone(&deliverer);
             async move { deliverer.run(stop).await }
         });
-        let handle = handle.clone();
-        self.handle.supervisor.spawn(
-            Stage::Process,
-            "housekeeping",
-            Restart::Backoff,
-            move |stop| housekeeping::run(handle.clone(), stop),
-        );
+        self.start_self_watch(canaries);
+        let housekeeping = Housekeeping { handle: handle.clone(), server: self.server.subscribe() };
+        let supervisor = &handle.supervisor;
+        supervisor.spawn(Stage::Process, "housekeeping", Restart::Backoff, move |stop| {
+            housekeeping.clone().run(stop)
+        });
     }
 
-    /// Starts and stops what differs between what runs and `loaded`.
-    fn take(&self, loaded: &Loaded) -> Result<(), StartError> {
-        let mut running = self.running.lock();
-        let mut wanted = BTreeMap::new();
-        for (chain, ChainConfig::Evm(config)) in &loaded.config.chains {
-            wanted.insert(chain.clone(), config.clone());
-        }
-        // Build before anything is stopped: a config that cannot be used changes nothing.
+    /// Who watches the watcher.
+    fn start_self_watch(&self, arrivals: Arrivals) {
+        let handle = &self.handle;
+        let canary = Canary {
+            store: handle.store.clone(),
+            arrivals: arrivals.clone(),
+            server: self.server.subscribe(),
+            observations: self.observations.clone(),
+            metrics: handle.metrics.clone(),
+            clock: handle.clock.clone(),
+            wake_delivery: handle.wake_delivery.clone(),
+        };
+        handle.supervisor.spawn(Stage::Process, "canary", Restart::Backoff, move |stop| {
+            canary.clone().run(stop)
+        });
+        let deadman = Deadman {
+            handle: handle.clone(),
+            server: self.server.subscribe(),
+            arrivals,
+            observations: self.observations.clone(),
+        };
+        handle.supervisor.spawn(Stage::Deliver, "deadman", Restart::Backoff, move |stop| {
+            deadman.clone().run(stop)
+        });
+    }
+
+    /// The pools of the chains that are new or changed.
+    pub(crate) fn build(&self, loaded: &Loaded) -> Result<Vec<Built>, StartError> {
+        let running = self.running.lock();
         let mut built = Vec::new();
-        for (chain, config) in &wanted {
+        for (chain, ChainConfig::Evm(config)) in &loaded.config.chains {
             if running.chains.get(chain).is_some_and(|(old, _)| old == config) {
                 continue;
             }
@@ -234,6 +234,14 @@ impl Engine {
                     })?;
             built.push((chain.clone(), config.clone(), pool));
         }
+        Ok(built)
+    }
+
+    /// Starts and stops what differs between what runs and `loaded`. Gives the ids of the rules that
+    /// stay as they were.
+    pub(crate) fn take(&self, loaded: &Loaded, built: Vec<Built>) -> BTreeSet<String> {
+        let mut running = self.running.lock();
+        let wanted = &loaded.config.chains;
         let rebuilt: BTreeSet<ChainName> =
             built.iter().map(|(chain, _, _)| chain.clone()).collect();
         running.chains.retain(|chain, (_, stops)| {
@@ -253,9 +261,27 @@ impl Engine {
             let stops = self.start_chain(&chain, &config, pool);
             running.chains.insert(chain, (config, stops));
         }
-        running.sources.drain(..).for_each(|stop| stop.stop());
-        running.sources = self.start_sources(loaded);
-        Ok(())
+        let wanted = sources_of(loaded);
+        running.sources.retain(|(source, stop)| {
+            let keep = wanted.contains(source)
+                && !matches!(source, Source::Pending(chain) if rebuilt.contains(chain));
+            if !keep {
+                stop.stop();
+            }
+            keep
+        });
+        for source in wanted {
+            if running.sources.iter().all(|(running, _)| *running != source)
+                && let Some(stop) = self.start_source(&source)
+            {
+                running.sources.push((source, stop));
+            }
+        }
+        let rules = &loaded.config.rules;
+        let kept = rules.iter().filter(|rule| running.rules.contains(rule));
+        let kept = kept.map(|rule| rule.id.clone()).collect();
+        running.rules.clone_from(rules);
+        kept
     }
 
     fn start_chain(&self, chain: &ChainName, config: &EvmConfig, pool: Pool) -> Vec<StopToken> {
@@ -320,57 +346,62 @@ impl Engine {
         stops
     }
 
-    /// Probes and pending transactions, as the rules ask for them.
-    fn start_sources(&self, loaded: &Loaded) -> Vec<StopToken> {
+    fn start_source(&self, source: &Source) -> Option<StopToken> {
         let supervisor = &self.handle.supervisor;
-        let mut stops = Vec::new();
-        for config in loaded.rules.http_probes().into_iter().map(probe_config) {
-            let rule = config.rule.clone();
-            let probe = HttpProbe::build(config, self.handle.clock.clone(), &self.handle.metrics);
-            let probe = match probe {
-                Ok(probe) => Arc::new(probe),
-                Err(problems) => {
-                    warn!(rule, problems = shown(&problems), "a probe cannot run");
-                    continue;
-                }
-            };
-            let side = self.observations.clone();
-            let name = format!("probe/{rule}");
-            stops.push(supervisor.spawn(Stage::Intake, name, Restart::Backoff, move |stop| {
-                let (probe, side) = (Arc::clone(&probe), side.clone());
-                async move { beside(side, |out| async move { probe.run(out, stop).await }).await }
-            }));
-        }
-        for chain in loaded.config.chains.keys() {
-            let Some(pool) = self.handle.pools.read().get(chain).cloned() else { continue };
-            if !loaded.rules.needs_pending(chain) {
-                continue;
-            }
-            let metrics = &self.handle.metrics;
-            let pending = Arc::new(PendingTransactions::build(chain.clone(), pool, metrics));
-            let side = self.observations.clone();
-            let name = format!("{chain}/pending");
-            stops.push(supervisor.spawn(Stage::Intake, name, Restart::Backoff, move |stop| {
-                let (pending, side) = (Arc::clone(&pending), side.clone());
-                async move {
-                    let (out, mut seen) = mpsc::channel(QUEUE);
-                    let hand_on = async {
-                        while let Some(transaction) = seen.recv().await {
-                            let event = SideEvent::Pending(Box::new(transaction));
-                            if side.send(event).await.is_err() {
-                                break;
-                            }
+        let side = self.observations.clone();
+        match source {
+            Source::Probe(config) => {
+                let rule = config.rule.clone();
+                let (clock, metrics) = (self.handle.clock.clone(), &self.handle.metrics);
+                let probe = match HttpProbe::build(config.clone(), clock, metrics) {
+                    Ok(probe) => Arc::new(probe),
+                    Err(problems) => {
+                        warn!(rule, problems = shown(&problems), "a probe cannot run");
+                        return None;
+                    }
+                };
+                let name = format!("probe/{rule}");
+                Some(
+                    supervisor.spawn(Stage::Intake, name, Restart::Backoff, move |stop| {
+                        let (probe, side) = (Arc::clone(&probe), side.clone());
+                        async move {
+                            beside(side, |out| async move { probe.run(out, stop).await }).await
                         }
-                    };
-                    tokio::join!(pending.run(out, stop), hand_on).0
-                }
-            }));
+                    }),
+                )
+            }
+            Source::Pending(chain) => {
+                let pool = self.handle.pools.read().get(chain).cloned()?;
+                let metrics = &self.handle.metrics;
+                let pending = Arc::new(PendingTransactions::build(chain.clone(), pool, metrics));
+                let name = format!("{chain}/pending");
+                Some(supervisor.spawn(Stage::Intake, name, Restart::Backoff, move |stop| {
+                    let (pending, side) = (Arc::clone(&pending), side.clone());
+                    async move {
+                        let (out, mut seen) = mpsc::channel(QUEUE);
+                        let hand_on = async {
+                            while let Some(transaction) = seen.recv().await {
+                                let event = SideEvent::Pending(Box::new(transaction));
+                                if side.send(event).await.is_err() {
+                                    break;
+                                }
+                            }
+                        };
+                        tokio::join!(pending.run(out, stop), hand_on).0
+                    }
+                }))
+            }
         }
-        stops
     }
 
-    /// Ends conditions about what is no longer in the config, and of rules, which begin anew.
-    async fn clear_stale(&self, loaded: &Loaded) -> Result<(), StoreError> {
+    /// Ends conditions about what is no longer in the config, and of rules that begin anew: all but
+    /// `kept`.
+    pub(crate) async fn clear_stale(
+        &self,
+        loaded: &Loaded,
+        kept: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let kept = kept.clone();
         let chains: Vec<String> = loaded.config.chains.keys().map(ToString::to_string).collect();
         let still = move |key: &wk_model::ConditionKey| {
             let mut parts = key.asset.as_str().split('/');
@@ -378,7 +409,8 @@ impl Engine {
                 (Some("chain" | "endpoint"), Some(chain)) => {
                     chains.iter().any(|name| name == chain)
                 }
-                (Some("rule"), _) => false,
+                (Some("rule"), Some(rule)) => kept.contains(rule),
+                (Some("config"), _) => false,
                 _ => true,
             }
         };
@@ -389,26 +421,15 @@ impl Engine {
     }
 }
 
-fn rules_of(loaded: &Loaded) -> Arc<Rules> {
-    Arc::new(Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() })
+/// Probes and pending transactions, as the rules ask for them.
+fn sources_of(loaded: &Loaded) -> Vec<Source> {
+    let probes = loaded.rules.http_probes().into_iter().map(probe_config).map(Source::Probe);
+    let chains = loaded.config.chains.keys().filter(|chain| loaded.rules.needs_pending(chain));
+    probes.chain(chains.cloned().map(Source::Pending)).collect()
 }
 
-/// The settings of the probe that a rule asks for.
-fn probe_config(probe: wk_rules::HttpProbe) -> ProbeConfig {
-    let wk_rules::HttpProbe { rule, url, method, headers, body, interval, timeout } = probe;
-    ProbeConfig {
-        rule,
-        url,
-        method: match method {
-            HttpMethod::Get => ProbeMethod::Get,
-            HttpMethod::Head => ProbeMethod::Head,
-            HttpMethod::Post => ProbeMethod::Post,
-        },
-        headers,
-        body,
-        interval: interval.0,
-        timeout: timeout.0,
-    }
+pub(crate) fn rules_of(loaded: &Loaded) -> Arc<Rules> {
+    Arc::new(Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() })
 }
 
 /// Runs a collector and hands on what it sees.
@@ -431,7 +452,7 @@ where
     tokio::join!(collect(out), hand_on).0
 }
 
-fn receivers_of(config: &Config) -> Result<Receivers, StartError> {
+pub(crate) fn receivers_of(config: &Config) -> Result<Receivers, StartError> {
     let receivers = Receivers::build(&config.receivers).map_err(|problems| {
         StartError::Config(problems.into_iter().map(|p| p.under("receivers")).collect())
     })?;

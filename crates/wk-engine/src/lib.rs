@@ -1,9 +1,12 @@
 //! Wires the parts: from a block to a delivered finding.
 
 mod backtest;
+mod canary;
 mod chain;
+mod deadman;
 mod deliver;
 mod engine;
+mod files;
 mod handle;
 mod history;
 mod housekeeping;
@@ -11,6 +14,7 @@ mod live;
 mod outcome;
 mod pipeline;
 mod proxies;
+mod reload;
 mod replay;
 mod side;
 mod signals;

@@ -53,14 +53,26 @@ pub(crate) struct Pipeline {
 /// What one transaction will hold, and what to tell when it is done.
 struct Batch {
     commit: Commit,
-    blocks: Vec<(BlockLink, u64, Intake)>,
+    blocks: Vec<BatchBlock>,
     started: Instant,
 }
+
+/// A block in a batch.
+struct BatchBlock {
+    link: BlockLink,
+    transactions: u64,
+    intake: Intake,
+    /// When the follower handed it on.
+    handed_at: Instant,
+}
+
+/// An observation, and when it was handed on.
+pub(crate) type Handed = (Instant, Observation);
 
 impl Pipeline {
     /// Works until the events end or `stop` is said. What was not committed then comes again at
     /// the next start.
-    pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Observation>, stop: StopToken) {
+    pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Handed>, stop: StopToken) {
         let mut put_aside = None;
         loop {
             let first = match put_aside.take() {
@@ -75,7 +87,7 @@ impl Pipeline {
             while batch.blocks.len() < BATCH {
                 let Ok(next) = events.try_recv() else { break };
                 // A block that was seen in this batch cannot be reverted in it.
-                if reverts(&next) && !batch.blocks.is_empty() {
+                if reverts(&next.1) && !batch.blocks.is_empty() {
                     put_aside = Some(next);
                     break;
                 }
@@ -98,9 +110,9 @@ impl Pipeline {
     }
 
     /// Adds one observation to the batch.
-    async fn take(&mut self, batch: &mut Batch, observation: Observation) {
+    async fn take(&mut self, batch: &mut Batch, (handed_at, observation): Handed) {
         match observation {
-            Observation::ChainEvent(event) => self.take_event(batch, event).await,
+            Observation::ChainEvent(event) => self.take_event(batch, event, handed_at).await,
             Observation::Condition(condition) => batch.commit.conditions.push(condition),
             Observation::Fact(fact) => take_fact(&mut batch.commit, &fact),
             // Samples go to the metrics where they are measured.
@@ -108,7 +120,7 @@ impl Pipeline {
         }
     }
 
-    async fn take_event(&mut self, batch: &mut Batch, event: ChainEvent) {
+    async fn take_event(&mut self, batch: &mut Batch, event: ChainEvent, handed_at: Instant) {
         let ChainEvent { link, change, .. } = event;
         match change {
             ChainChange::Seen { body: BlockBody::Evm(block), verification, intake } => {
@@ -117,7 +129,8 @@ impl Pipeline {
                     transactions: block.transactions.len() as u64,
                     logs: logs as u64,
                 };
-                batch.blocks.push((link, counts.transactions, intake));
+                let transactions = counts.transactions;
+                batch.blocks.push(BatchBlock { link, transactions, intake, handed_at });
                 let digest = wk_chain::evm::digest(&block);
                 let seen = SeenBlock { link, counts, digest, verification, intake };
                 batch.commit.seen.push(seen);
@@ -145,11 +158,25 @@ impl Pipeline {
         let rules = Arc::clone(&self.rules.borrow_and_update());
         let Rules { set, decoder } = &*rules;
         let at = block.header.block_ref();
-        let mut upgrades = decoder.observe(&self.chain, block);
-        upgrades.extend(proxies::look(decoder, &self.reader, &self.chain, at).await);
-        batch.commit.implementations.extend(proxies::rows(&upgrades));
+        batch.commit.upgrades.extend(decoder.observe(&self.chain, block));
+        // What was before is told by blocks in order only; and at the head is soon enough.
+        let due = match intake {
+            Intake::Live => decoder.due(&self.chain, at.height),
+            Intake::Backfill | Intake::Refill | Intake::Rescan => decoder.unread(&self.chain),
+        };
         let reads = set.state_reads(&self.chain, block.header.height);
-        let state = state_reads::answer(&self.reader, at, reads).await;
+        let (looked, state) = tokio::join!(
+            proxies::look(decoder, &self.reader, &self.chain, at, due),
+            state_reads::answer(&self.reader, at, reads)
+        );
+        if matches!(intake, Intake::Live | Intake::Backfill) {
+            let (link, now) = (block.header.link(), batch.commit.at);
+            let holes = !self.follow.borrow().holes.is_empty();
+            let silent = looked.silent.iter();
+            let found = silent.map(|silent| proxies::finding(decoder, &link, silent, holes, now));
+            batch.commit.findings.extend(found);
+        }
+        batch.commit.upgrades.extend(looked.upgrades);
         let reasons =
             state_reads::revert_reasons(&self.reader, decoder, set, &self.chain, block).await;
         let holes = self.follow.borrow().holes.clone();
@@ -223,7 +250,11 @@ impl Pipeline {
         for link in &batch.commit.reverted {
             self.tell_block(*link, 0, 0, true);
         }
-        for (link, transactions, intake) in &batch.blocks {
+        for BatchBlock { link, transactions, intake, handed_at } in &batch.blocks {
+            if *intake == Intake::Live {
+                let took = handed_at.elapsed().as_secs_f64();
+                self.metrics.histogram(&signals::SEEN_TO_STORED_SECONDS, &[chain]).observe(took);
+            }
             let findings = committed.new.iter().filter(|row| {
                 row.finding.position.as_ref().is_some_and(|position| position.block == link.block)
             });
@@ -247,12 +278,12 @@ impl Pipeline {
 
     fn update_status(&self, batch: &Batch, queued: u64) {
         let in_order = |intake: Intake| matches!(intake, Intake::Live | Intake::Backfill);
-        let newest = batch.blocks.iter().rfind(|(_, _, intake)| in_order(*intake));
+        let newest = batch.blocks.iter().rfind(|block| in_order(block.intake));
         let mut before = None;
         let mut after = None;
         self.statuses.update(&self.chain, |status| {
             before = Some(status.state);
-            if let Some((link, _, intake)) = newest {
+            if let Some(BatchBlock { link, intake, .. }) = newest {
                 status.head = Some(*link);
                 status.processed_at = Some(batch.commit.at);
                 status.reason = None;

@@ -1,6 +1,7 @@
 //! Past blocks through the ordinary pipeline once more: what is found is kept, nothing twice.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 use wk_chain::evm::FollowStatus;
@@ -79,6 +80,8 @@ pub async fn replay(
     let history = History::open(chain, config).await?;
     let entries = store.entries().await?;
     let own = entries.into_iter().filter(|entry| entry.window.chain == *chain).collect();
+    let upgrades = store.upgrades(chain).await?;
+    loaded.decoder.restore(upgrades.into_iter().map(|row| row.upgrade));
     let receivers = Arc::new(Receivers::build(&loaded.config.receivers).unwrap_or_default());
     let rules = Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() };
     // Held to the end: a watch without its sender never changes, and that is what is wanted.
@@ -115,7 +118,7 @@ pub async fn replay(
             let body = BlockBody::Evm(block);
             let change = ChainChange::Seen { body, verification, intake: Intake::Rescan };
             let event = ChainEvent { chain: chain.clone(), link, change };
-            if events.send(Observation::ChainEvent(event)).await.is_err() {
+            if events.send((Instant::now(), Observation::ChainEvent(event))).await.is_err() {
                 break;
             }
         }

@@ -24,6 +24,9 @@ pub const SIGNALS: &[&Signal] = &[
     &RELOADS,
     &CONFIG_VALID,
     &CANARY_AGE_SECONDS,
+    &STORE_BYTES,
+    &PRUNED_ROWS,
+    &DEADMAN_PINGS,
 ];
 
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -195,4 +198,28 @@ signal!(
     Seconds,
     [],
     "Time since a canary last went all the way from finding to delivery"
+);
+signal!(
+    STORE_BYTES,
+    "wk_store_bytes",
+    SignalKind::Gauge,
+    Bytes,
+    ["file"],
+    "Room that the store takes on disk: its database, and its write-ahead log"
+);
+signal!(
+    PRUNED_ROWS,
+    "wk_store_pruned_rows_total",
+    SignalKind::Counter,
+    Count,
+    [],
+    "Rows that were forgotten because they were older than server.retention says"
+);
+signal!(
+    DEADMAN_PINGS,
+    "wk_deadman_pings_total",
+    SignalKind::Counter,
+    Count,
+    ["result"],
+    "Pings to server.deadman: ok, failed, or withheld because not all is well"
 );

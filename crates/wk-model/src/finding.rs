@@ -198,6 +198,13 @@ impl FromStr for FindingStatus {
     }
 }
 
+/// Source of the finding that goes all the way again and again to show that the way is open. Lists
+/// and counts leave it out.
+pub const CANARY: &str = "canary";
+
+/// Where that finding goes: to no receiver, so nobody is told. No receiver can have this name.
+pub const CANARY_TARGET: &str = "watchkeeper/canary";
+
 /// Names a condition: true or not at any time, such as "endpoint b of mainnet lags".
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConditionKey {

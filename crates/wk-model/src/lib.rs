@@ -10,7 +10,9 @@ pub mod evm;
 mod finding;
 mod notice;
 mod observation;
+mod one_or_many;
 mod problem;
+pub mod proxy;
 mod secret;
 mod severity;
 mod signal;
@@ -27,11 +29,12 @@ pub use chain::{
 pub use coverage::{Check, CheckResult, Checks, CoverageRange, Verification};
 pub use duration::HumanDuration;
 pub use finding::{
-    ChainPosition, Condition, ConditionKey, Confidence, Finding, FindingBuilder, FindingId,
-    FindingStatus, Source,
+    CANARY, CANARY_TARGET, ChainPosition, Condition, ConditionKey, Confidence, Finding,
+    FindingBuilder, FindingId, FindingStatus, Source,
 };
 pub use notice::{Notice, NoticeKind};
 pub use observation::{Fact, Observation, Sample};
+pub use one_or_many::OneOrMany;
 pub use problem::Problem;
 pub use secret::Secret;
 pub use severity::Severity;

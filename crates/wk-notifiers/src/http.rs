@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Method, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
 use wk_model::{HumanDuration, Problem, Secret};
 use wk_runtime::read_secret;
@@ -77,6 +77,17 @@ impl Poster {
         &self,
         headers: HeaderMap,
         body: Bytes,
+        secrets: Vec<String>,
+    ) -> Result<Answer, SendError> {
+        self.request(Method::POST, headers, body, secrets).await
+    }
+
+    /// The same with another method.
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
         mut secrets: Vec<String>,
     ) -> Result<Answer, SendError> {
         let text = read_secret(&self.url).map_err(|error| backoff(error.to_string()))?;
@@ -89,7 +100,8 @@ impl Poster {
         // The longest first: a part must not star out the middle of the whole.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
 
-        let request = self.client()?.post(url).headers(headers).body(body).timeout(self.timeout);
+        let request = self.client()?.request(method, url).headers(headers);
+        let request = request.body(body).timeout(self.timeout);
         let mut response =
             request.send().await.map_err(|error| failed(error, self.timeout, &secrets))?;
         let (status, headers) = (response.status(), response.headers().clone());

@@ -6,6 +6,7 @@
 mod channel;
 mod http;
 mod message;
+mod ping;
 mod receivers;
 mod send_error;
 mod text;
@@ -17,5 +18,6 @@ pub mod webhook;
 
 pub use channel::Channel;
 pub use message::Message;
+pub use ping::Ping;
 pub use receivers::{ReceiverConfig, Receivers};
 pub use send_error::{Retry, SendError};

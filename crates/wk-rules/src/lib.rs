@@ -22,9 +22,7 @@ mod variables;
 mod view;
 
 pub use backtest::{Backtest, BacktestSummary, Place, RuleOutcome};
-pub use config::{
-    Blocks, HttpMethod, OneOrMany, ReadConfig, RuleConfig, Trigger, WindowConfig, WindowSpan,
-};
+pub use config::{Blocks, HttpMethod, ReadConfig, RuleConfig, Trigger, WindowConfig, WindowSpan};
 pub use env::{List, RuleEnv};
 pub use input::{BlockInput, Evaluation, ProbeAnswer, RuleError, StateAnswers, StateRead};
 pub use list::{ListConfig, ListKind, ReadListError};

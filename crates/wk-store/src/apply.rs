@@ -5,7 +5,7 @@ use wk_model::{ChainName, Height, Timestamp};
 
 use crate::{
     Commit, Committed, HoleChange, Route, StoreError, blocks, conditions, coverage, entries,
-    findings, implementations, rule_errors,
+    findings, rule_errors, upgrades,
 };
 
 /// A batch on its way: what every step needs, and what came of the steps so far.
@@ -55,7 +55,7 @@ fn apply_to_chain(
     for link in &reverted {
         blocks::revert(connection, chain, link)?;
         entries::forget_block(connection, chain, link.block.hash)?;
-        implementations::forget_block(connection, chain, link.block.hash)?;
+        upgrades::forget_block(connection, chain, link.block.hash)?;
         findings::retract_block(batch, chain, link.block.hash)?;
     }
 
@@ -81,7 +81,7 @@ fn apply_to_chain(
             coverage::set_agreed(connection, chain, agreed.block.height, agreed.endpoints)?;
         }
     }
-    implementations::remember(connection, chain, &commit.implementations)?;
+    upgrades::remember(connection, chain, &commit.upgrades)?;
 
     if let Some(safe) = &commit.safe {
         blocks::raise_safe(connection, chain, safe)?;
@@ -110,7 +110,7 @@ fn refuse_blocks_without_chain(commit: &Commit) -> Result<(), StoreError> {
         && commit.seen.is_empty()
         && commit.rescanned.is_empty()
         && commit.agreed.is_empty()
-        && commit.implementations.is_empty()
+        && commit.upgrades.is_empty()
         && commit.safe.is_none()
         && commit.finalized.is_none();
     if empty {

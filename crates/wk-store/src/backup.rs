@@ -1,16 +1,15 @@
-//! Looking after the database: backup, integrity, size, and forgetting what is too old.
+//! Looking after the database: backup, integrity and size.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, params};
-use wk_model::{ChainName, Height, Timestamp};
 
-use crate::sql::{Db, change, first, rows};
-use crate::{Store, StoreError, coverage};
+use crate::sql::{Db, first, rows};
+use crate::{Store, StoreError};
 
 /// How large the store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +26,13 @@ pub struct StoreStats {
     pub queued_writes: usize,
 }
 
-/// What is too old to keep.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Delivered and dropped rows that were settled before this time go, unless a retraction or a
-    /// resolution may still have to follow them.
-    pub deliveries_before: Option<Timestamp>,
-    /// Retracted and resolved findings that changed before this time go, with their deliveries,
-    /// unless one of those is still due or dead. Active findings stay.
-    pub findings_before: Option<Timestamp>,
+/// How much room the store takes on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreSize {
+    /// Size of the database file in bytes.
+    pub database_bytes: u64,
+    /// Size of the write-ahead log in bytes.
+    pub wal_bytes: u64,
 }
 
 impl Store {
@@ -51,12 +48,17 @@ impl Store {
         self.read(faults).await
     }
 
+    /// How much room the store takes now.
+    pub fn size(&self) -> StoreSize {
+        size(self.path())
+    }
+
     /// How large the store is. Counts every row: for people, not for a loop.
     pub async fn stats(&self) -> Result<StoreStats, StoreError> {
         let path = self.path().to_owned();
         let queued_writes = self.waiting_writes();
         self.read(move |connection| {
-            let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+            let StoreSize { database_bytes, wal_bytes } = size(&path);
             let sql = "SELECT name FROM sqlite_schema
                        WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
             let tables = rows(connection, sql, [], |row| row.get::<_, String>(0))?;
@@ -67,19 +69,14 @@ impl Store {
                 counts.push((table, count.unwrap_or_default()));
             }
             Ok(StoreStats {
-                database_bytes: size(&path),
-                wal_bytes: size(&beside(&path, "-wal")),
+                database_bytes,
+                wal_bytes,
                 schema: connection.pragma_query_value(None, "user_version", |row| row.get(0))?,
                 rows: counts,
                 queued_writes,
             })
         })
         .await
-    }
-
-    /// Removes what is too old, and folds old coverage together. Returns the number of rows saved.
-    pub async fn prune(&self, retention: Retention) -> Result<u64, StoreError> {
-        self.write(move |connection| prune(connection, &retention)).await
     }
 }
 
@@ -189,42 +186,13 @@ fn faults(connection: &Connection) -> Result<Vec<String>, StoreError> {
     Ok(faults)
 }
 
-fn prune(connection: &Connection, retention: &Retention) -> Result<u64, StoreError> {
-    let Retention { deliveries_before, findings_before } = retention;
-    let mut removed = 0;
-    if let Some(before) = deliveries_before {
-        // Who was told of a finding is known from these rows. It is needed as long as the finding
-        // can still be retracted or resolved.
-        let sql = "DELETE FROM outbox WHERE state IN ('delivered', 'dropped') AND under_way = 0
-                     AND settled_at < ?1
-                     AND NOT EXISTS (SELECT 1 FROM conditions
-                         WHERE conditions.finding = outbox.finding AND open = 1)
-                     AND NOT EXISTS (SELECT 1 FROM findings
-                             JOIN chains ON chains.chain = findings.chain
-                         WHERE findings.id = outbox.finding AND findings.status = 'active'
-                           AND findings.height > coalesce(chains.finalized_height, -1))";
-        removed += change(connection, sql, params![Db(*before)])?;
-    }
-    if let Some(before) = findings_before {
-        let sql = "DELETE FROM findings WHERE status IN ('retracted', 'resolved')
-                     AND changed_at < ?1
-                     AND NOT EXISTS (SELECT 1 FROM outbox
-                         WHERE outbox.finding = findings.id
-                           AND (state IN ('due', 'dead') OR under_way = 1))";
-        removed += change(connection, sql, params![Db(*before)])?;
-    }
-    let chains =
-        rows(connection, "SELECT chain, min(height) FROM blocks GROUP BY chain", [], |row| {
-            Ok((row.get::<_, Db<ChainName>>(0)?.0, row.get::<_, Db<Height>>(1)?.0))
-        })?;
-    for (chain, oldest) in chains {
-        removed += coverage::compact(connection, &chain, oldest)?;
-    }
-    Ok(removed)
-}
-
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+fn size(path: &Path) -> StoreSize {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    StoreSize { database_bytes: size(path), wal_bytes: size(&beside(path, "-wal")) }
 }

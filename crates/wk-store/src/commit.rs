@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
+use wk_model::proxy::Upgrade;
 use wk_model::{
     BlockLink, BlockRef, ChainName, Condition, Finding, Height, Intake, Timestamp, Verification,
     WindowEntry,
@@ -19,7 +20,7 @@ use crate::FindingRow;
 pub type Route = Arc<dyn Fn(&Finding) -> Vec<String> + Send + Sync>;
 
 /// One batch. Applied in this order, whatever the order of assignment: `reverted`, `holes`, `seen`,
-/// `rescanned`, `agreed`, `implementations`, `safe` and `finalized`, `entries`, `findings`,
+/// `rescanned`, `agreed`, `upgrades`, `safe` and `finalized`, `entries`, `findings`,
 /// `conditions`, `rule_errors`. So a batch may carry reverts and the blocks that replace them; a
 /// block that is seen and then reverted needs two batches.
 #[derive(Clone)]
@@ -50,8 +51,8 @@ pub struct Commit {
     pub entries: Vec<WindowEntry>,
     /// Conditions that began or ended.
     pub conditions: Vec<Condition>,
-    /// Proxies that changed their implementation.
-    pub implementations: Vec<Implementation>,
+    /// Proxies and beacons that changed, or of which something was read, in order.
+    pub upgrades: Vec<Upgrade>,
     /// Rules that could not be evaluated.
     pub rule_errors: Vec<RuleFailure>,
     /// How many of the newest links are kept: the reorg window. Links above the finalized head are
@@ -81,7 +82,7 @@ impl Commit {
             findings: Vec::new(),
             entries: Vec::new(),
             conditions: Vec::new(),
-            implementations: Vec::new(),
+            upgrades: Vec::new(),
             rule_errors: Vec::new(),
             keep_links: 1_024,
         }
@@ -157,17 +158,6 @@ pub struct Agreed {
     pub block: BlockRef,
     /// Number of endpoints.
     pub endpoints: u8,
-}
-
-/// From this block on, a proxy runs this implementation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Implementation {
-    /// The proxy.
-    pub proxy: Address,
-    /// The block in which it changed, or in which it was first looked at.
-    pub block: BlockRef,
-    /// The implementation.
-    pub implementation: Address,
 }
 
 /// A rule could not be evaluated.

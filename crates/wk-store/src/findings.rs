@@ -3,8 +3,8 @@
 use alloy_primitives::B256;
 use rusqlite::{Connection, Row, params};
 use wk_model::{
-    AssetId, ChainName, ChainPosition, Finality, Finding, FindingId, FindingStatus, NoticeKind,
-    Severity, Timestamp,
+    AssetId, CANARY, ChainName, ChainPosition, Finality, Finding, FindingId, FindingStatus,
+    NoticeKind, Severity, Timestamp,
 };
 
 use crate::apply::Batch;
@@ -119,18 +119,42 @@ impl Store {
         .await
     }
 
+    /// Removes canaries with their deliveries.
+    pub async fn forget_canaries(&self) -> Result<(), StoreError> {
+        self.write(|connection| {
+            let sql = "DELETE FROM findings WHERE source_name = ? AND source_kind = 'system'";
+            change(connection, sql, [CANARY])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Number of findings by status and severity; combinations without any are left out.
     pub async fn finding_counts(&self) -> Result<Vec<FindingCount>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT status, severity, count(*) FROM findings
                        GROUP BY status, severity ORDER BY status, severity";
-            rows(connection, sql, [], |row| {
+            let mut counts = rows(connection, sql, [], |row| {
                 Ok(FindingCount {
                     status: row.get::<_, Db<FindingStatus>>(0)?.0,
                     severity: row.get::<_, Db<Severity>>(1)?.0,
                     count: row.get::<_, Db<u64>>(2)?.0,
                 })
-            })
+            })?;
+            // Taken off afterwards: counting by an index that holds no sources is fast.
+            let sql = "SELECT status, severity FROM findings
+                       WHERE source_name = ? AND source_kind = 'system'";
+            let canaries = rows(connection, sql, [CANARY], |row| {
+                Ok((row.get::<_, Db<FindingStatus>>(0)?.0, row.get::<_, Db<Severity>>(1)?.0))
+            })?;
+            for canary in canaries {
+                let same = counts.iter_mut().find(|c| (c.status, c.severity) == canary);
+                if let Some(count) = same {
+                    count.count = count.count.saturating_sub(1);
+                }
+            }
+            counts.retain(|count| count.count > 0);
+            Ok(counts)
         })
         .await
     }
@@ -153,6 +177,8 @@ fn filter(query: FindingQuery) -> Result<Filter, StoreError> {
         limit: _,
     } = query;
     let mut filter = Filter::default();
+    // The plus keeps it off the index, which would not help.
+    filter.and("NOT (+source_name = ? AND source_kind = 'system')", CANARY)?;
     filter.any_of("status", status.into_iter().map(Db))?;
     filter.any_of("severity", severity.into_iter().map(Db))?;
     if let Some(source) = source {

@@ -9,25 +9,25 @@ mod coverage;
 mod entries;
 mod error;
 mod findings;
-mod implementations;
 mod lock;
 mod meta;
 mod outbox;
 mod page;
 mod readers;
+mod retention;
 mod rule_errors;
 mod schema;
 mod sql;
 mod store;
 mod stored;
 mod tokens;
+mod upgrades;
 mod writer;
 
-pub use backup::{Retention, StoreStats};
+pub use backup::{StoreSize, StoreStats};
 pub use blocks::{BlockQuery, BlockRow, ChainRow, ResumePoint};
 pub use commit::{
-    Agreed, BlockCounts, Commit, Committed, HoleChange, Implementation, Route, RuleFailure,
-    SeenBlock,
+    Agreed, BlockCounts, Commit, Committed, HoleChange, Route, RuleFailure, SeenBlock,
 };
 pub use conditions::OpenCondition;
 pub use coverage::{CoverageQuery, CoverageSummary};
@@ -35,6 +35,8 @@ pub use error::{OpenStore, StoreError};
 pub use findings::{FindingCount, FindingQuery, FindingRow, FindingSource};
 pub use outbox::{Claim, Delivery, OutboxCount, OutboxId, OutboxQuery, OutboxRow, OutboxState};
 pub use page::{Cursor, DEFAULT_PAGE, LARGEST_PAGE, Page};
+pub use retention::Retention;
 pub use rule_errors::RuleErrorRow;
 pub use store::{SIGNALS, Store};
 pub use tokens::{Role, TokenId, TokenRow, TokenSecret};
+pub use upgrades::UpgradeRow;

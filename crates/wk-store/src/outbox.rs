@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
-use wk_model::{FindingId, Notice, NoticeKind, Timestamp};
+use wk_model::{CANARY_TARGET, FindingId, Notice, NoticeKind, Timestamp};
 
 use crate::apply::Batch;
 use crate::page::{cut, page_size};
@@ -246,6 +246,7 @@ impl Store {
         let OutboxQuery { state, receiver, finding, cursor, limit } = query;
         let size = page_size(limit);
         let mut filter = Filter::default();
+        filter.and("receiver <> ?", CANARY_TARGET)?;
         filter.any_of("state", state.into_iter().map(Db))?;
         if let Some(receiver) = receiver {
             filter.and("receiver = ?", receiver)?;
@@ -286,6 +287,7 @@ impl Store {
                         row.get::<_, i64>(2)?,
                     ))
                 })?;
+                let found = found.into_iter().filter(|(name, ..)| name != CANARY_TARGET);
                 for (receiver, number, oldest) in found {
                     let count = counts.entry(receiver.clone()).or_insert(OutboxCount {
                         receiver,

@@ -11,7 +11,11 @@ use crate::OpenStore;
 const APPLICATION_ID: i32 = 0x574b_5052;
 
 /// The schema's steps. What was released is never changed: a new step is a new file.
-pub(crate) const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_spine.sql")];
+pub(crate) const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001_spine.sql"),
+    include_str!("../migrations/0002_retention.sql"),
+    include_str!("../migrations/0003_upgrades.sql"),
+];
 
 /// The number of the schema that these steps lead to.
 fn newest(migrations: &[&str]) -> u32 {
@@ -30,6 +34,14 @@ pub(crate) fn open_for_writing(path: &Path, migrations: &[&str]) -> Result<Conne
     }
     set_up_writer(&connection).map_err(failed)?;
     migrate(&mut connection, found, migrations).map_err(failed)?;
+    let vacuum = |row: &rusqlite::Row<'_>| row.get::<_, u32>(0);
+    if connection.pragma_query_value(None, "auto_vacuum", vacuum).map_err(failed)? == 0 {
+        // The file is from before free space was given back: rewritten once, it can be. Without
+        // the room for that it only goes on to use its free space itself.
+        if let Err(error) = connection.execute_batch("VACUUM") {
+            tracing::warn!(%error, "the store could not be rewritten; its file will not shrink");
+        }
+    }
     Ok(connection)
 }
 
@@ -88,6 +100,8 @@ fn found_schema(connection: &Connection, path: &Path) -> Result<u32, OpenStore> 
 }
 
 fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
+    // Free pages can be given back. Must come before the first page of a new file is written.
+    connection.pragma_update(None, "auto_vacuum", "incremental")?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {

@@ -50,7 +50,7 @@ pub(crate) fn run(_: Check, config: Option<&Path>, output: Output) -> Result<(),
             Err(Exit::quiet(Code::Config))
         }
         Err(errors) => {
-            let ConfigErrors { errors, more, warnings } = errors;
+            let ConfigErrors { errors, more, warnings, files: _ } = errors;
             output.object(&json!({
                 "ok": false, "errors": errors, "more": more, "warnings": warnings,
             }))?;

@@ -7,9 +7,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 use wk_api::{ServeOptions, serve as serve_api};
-use wk_config::{Anonymous, Environment, Loaded};
+use wk_config::{Anonymous, ConfigErrors, Environment, Loaded};
 use wk_engine::Engine;
-use wk_runtime::{Restart, Stage};
+use wk_runtime::{Restart, Stage, Wake};
 use wk_store::Role;
 
 use super::{demo, load};
@@ -72,6 +72,7 @@ pub(crate) async fn serve(loaded: Loaded, until: Until) -> Result<(), Exit> {
         Anonymous::Operator => Some(Role::Operator),
         Anonymous::Admin => Some(Role::Admin),
     };
+    let files = loaded.files.clone();
     let hosts = server.public_url.iter().filter_map(|url| host_of(url)).collect();
     let engine = Engine::start(loaded)
         .await
@@ -92,7 +93,7 @@ pub(crate) async fn serve(loaded: Loaded, until: Until) -> Result<(), Exit> {
         }
     });
     info!("status page and API on http://{address}");
-    let ended = wait(&engine, until).await;
+    let ended = wait(&engine, until, files).await;
     info!("stopping");
     if let Err(late) = engine.shutdown(SHUTDOWN).await {
         error!("{late}");
@@ -101,7 +102,7 @@ pub(crate) async fn serve(loaded: Loaded, until: Until) -> Result<(), Exit> {
 }
 
 /// Waits for a signal, the end of the time, or a failure that the program cannot outlive.
-async fn wait(engine: &Engine, until: Until) -> Result<(), Exit> {
+async fn wait(engine: &Engine, until: Until, files: Vec<PathBuf>) -> Result<(), Exit> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -112,6 +113,14 @@ async fn wait(engine: &Engine, until: Until) -> Result<(), Exit> {
         }
     };
     tokio::pin!(end);
+    let again = Wake::new();
+    let keep = async {
+        match &until.reload {
+            Some(reload) => engine.keep_config(files, again.clone(), || reload.load()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(keep);
     loop {
         tokio::select! {
             biased;
@@ -120,27 +129,19 @@ async fn wait(engine: &Engine, until: Until) -> Result<(), Exit> {
             () = &mut end => return Ok(()),
             failure = engine.failed() => return Err(Exit::failure(failure.to_string())),
             _ = hangup.recv() => match &until.reload {
-                Some(reload) => reload_config(engine, reload).await,
+                Some(_) => again.ring(),
                 None => warn!("there is no config file to load again"),
             },
+            never = &mut keep => match never {},
         }
     }
 }
 
-/// Takes the newest config; a wrong one is told and the old one runs on.
-async fn reload_config(engine: &Engine, reload: &Reload) {
-    match wk_config::load(&reload.path, &Environment::system()) {
-        Ok(mut loaded) => {
-            override_server(&mut loaded, &reload.command);
-            match engine.reload(loaded).await {
-                Ok(()) => info!("config loaded again"),
-                Err(error) => error!("the new config was not taken: {error}"),
-            }
-        }
-        Err(errors) => {
-            error!("the new config is wrong; the old one runs on\n{errors}");
-            engine.refuse(&errors.to_string());
-        }
+impl Reload {
+    fn load(&self) -> Result<Loaded, ConfigErrors> {
+        let mut loaded = wk_config::load(&self.path, &Environment::system())?;
+        override_server(&mut loaded, &self.command);
+        Ok(loaded)
     }
 }
 

@@ -14,6 +14,9 @@ use wk_model::{ChainName, Problem};
 use super::human::{Line, Wanted, parse_line};
 use super::{Abi, MAX_ITEMS, parse_abi};
 
+/// Blocks between two looks at what is behind a proxy, by default.
+const REREAD_BLOCKS: u64 = 25;
+
 /// A contract to watch, under the name that rules use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +38,11 @@ pub struct ContractConfig {
     /// others) and follows its upgrades; `none` takes it as it is.
     #[serde(default)]
     pub proxy: ProxyMode,
+    /// Blocks between two looks at what is behind a proxy, and at who may upgrade it: a change
+    /// without an event is a finding. Default 25; 0 looks only when an event says that something
+    /// changed.
+    #[serde(default)]
+    pub proxy_reread_blocks: Option<u32>,
     /// Labels that findings about the contract carry, for routing.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -73,6 +81,8 @@ pub struct Contract {
     pub abi: Arc<Abi>,
     /// Whether to look for an implementation behind it.
     pub proxy: ProxyMode,
+    /// Blocks between two looks at what is behind it; 0 for none.
+    pub reread_blocks: u64,
     /// Labels for findings about it.
     pub labels: Arc<BTreeMap<String, String>>,
 }
@@ -86,7 +96,7 @@ impl ContractConfig {
         chains: &[ChainName],
         read: &dyn Fn(&str) -> io::Result<String>,
     ) -> Result<Contract, Vec<Problem>> {
-        let ContractConfig { chain, address, abi, proxy, labels } = self;
+        let ContractConfig { chain, address, abi, proxy, proxy_reread_blocks, labels } = self;
         let chain = resolve_chain(chain.as_deref(), chains);
         let address = parse_address(address);
         let abi = abi.as_ref().map_or_else(|| Ok(Abi::default()), |source| source.load(read));
@@ -97,6 +107,7 @@ impl ContractConfig {
                 address,
                 abi: Arc::new(abi),
                 proxy: *proxy,
+                reread_blocks: proxy_reread_blocks.map_or(REREAD_BLOCKS, u64::from),
                 labels: Arc::new(labels.clone()),
             }),
             (chain, address, abi) => Err(chain

@@ -14,7 +14,10 @@ use super::config::{Contract, ProxyMode};
 use super::data::Fit;
 use super::item::{CustomError, Event, Function, Item, ParamSpec};
 use super::known;
-use super::proxy::{Detection, Implementations, Moment, Upgrade};
+use super::proxy::{Detection, Implementations, Moment, Target, Upgrade};
+
+/// How much rarer contracts that are no proxies are read again.
+const PLAIN_RARER: u64 = 20;
 
 /// Decodes with the ABIs of the watched contracts and with well-known signatures. Cheap to clone;
 /// clones share what is known about proxies.
@@ -27,7 +30,8 @@ struct Inner {
     names: HashMap<Arc<str>, Arc<Contract>>,
     /// Errors of all contracts: a revert may come from any contract that was called on the way.
     errors: Abi,
-    proxies: RwLock<Implementations>,
+    /// What is known about proxies outlives the decoder: see `adopt`.
+    proxies: RwLock<Arc<RwLock<Implementations>>>,
 }
 
 /// A log and what it says.
@@ -174,6 +178,7 @@ impl Decoder {
     /// A decoder for these contracts. Problems have paths below `contracts`.
     pub fn build(contracts: Vec<Contract>) -> Result<Decoder, Vec<Problem>> {
         let mut problems = Vec::new();
+        let mut proxies = Implementations::default();
         let mut inner = Inner {
             contracts: HashMap::new(),
             names: HashMap::new(),
@@ -194,11 +199,30 @@ impl Decoder {
                 problems.push(problem.hint("Keep one of the two; a contract has one name."));
             }
             if contract.proxy == ProxyMode::Auto {
-                inner.proxies.get_mut().watch(&contract.chain, contract.address);
+                proxies.watch(&contract.chain, contract.address);
             }
             inner.names.insert(contract.name.clone(), contract);
         }
+        inner.proxies = RwLock::new(Arc::new(RwLock::new(proxies)));
         if problems.is_empty() { Ok(Decoder(Arc::new(inner))) } else { Err(problems) }
+    }
+
+    /// Takes the place of `running`: from now on both share what is known about proxies, so that
+    /// nothing is forgotten when the config changes, nor taken for a change in silence. Contracts
+    /// that only this decoder watches are unread; those that it does not watch are let go.
+    pub fn adopt(&self, running: &Decoder) {
+        let shared = running.proxies();
+        let watched: Vec<(ChainName, Address)> = self
+            .contracts()
+            .filter(|contract| contract.proxy == ProxyMode::Auto)
+            .map(|contract| (contract.chain.clone(), contract.address))
+            .collect();
+        shared.write().watch_only(&watched);
+        *self.0.proxies.write() = shared;
+    }
+
+    fn proxies(&self) -> Arc<RwLock<Implementations>> {
+        Arc::clone(&self.0.proxies.read())
     }
 
     /// The watched contract at an address.
@@ -273,27 +297,73 @@ impl Decoder {
     /// Takes up the proxy upgrades that a block's logs tell; to be called before the block's logs
     /// are decoded. Gives those of watched contracts and their beacons.
     pub fn observe(&self, chain: &ChainName, block: &Block) -> Vec<Upgrade> {
-        self.0.proxies.write().observe(chain, block)
+        self.proxies().write().observe(chain, block)
     }
 
     /// Forgets the upgrades of a block that is no longer part of the chain.
     pub fn revert_block(&self, chain: &ChainName, block: &BlockRef) {
-        self.0.proxies.write().revert(chain, block);
+        self.proxies().write().revert(chain, block);
     }
 
     /// Watched contracts of which it has to be read whether they are proxies: see `proxy::detect`.
     pub fn unread(&self, chain: &ChainName) -> Vec<Address> {
-        self.0.proxies.read().unread(chain)
+        self.proxies().read().unread(chain)
+    }
+
+    /// Watched contracts that are to be read with the block at `height`: those that have to be, and
+    /// those whose turn it is, because what is behind them can change without an event.
+    pub fn due(&self, chain: &ChainName, height: Height) -> Vec<Address> {
+        let mut due = self.unread(chain);
+        let proxies = self.proxies();
+        let proxies = proxies.read();
+        let of_chain = self.0.contracts.get(chain).into_iter().flatten();
+        for (address, contract) in of_chain {
+            let known = proxies.target_at(chain, address, Moment::End(height));
+            let every = match known {
+                None => continue,
+                // What is no proxy hardly becomes one.
+                Some(Target::Nothing) => contract.reread_blocks.saturating_mul(PLAIN_RARER),
+                Some(Target::Implementation(_) | Target::Beacon(_)) => contract.reread_blocks,
+            };
+            // Spread, so that no block has to wait for all of them.
+            let place = u64::from_be_bytes(address.0[12..].try_into().expect("eight bytes"));
+            let turn = height.0.wrapping_add(place).checked_rem(every);
+            if turn == Some(0) && contract.proxy == ProxyMode::Auto && !due.contains(address) {
+                due.push(*address);
+            }
+        }
+        due.sort_unstable();
+        due
+    }
+
+    /// A watched contract could not be read, or is to be read again.
+    pub fn doubt(&self, chain: &ChainName, address: &Address) {
+        self.proxies().write().doubt(chain, address);
+    }
+
+    /// What is known to be behind a contract itself, and who may upgrade it, after the block at
+    /// `height`.
+    pub fn behind(
+        &self,
+        chain: &ChainName,
+        address: &Address,
+        height: Height,
+    ) -> (Option<Target>, Option<Address>) {
+        let proxies = self.proxies();
+        let proxies = proxies.read();
+        let moment = Moment::End(height);
+        let target = proxies.target_at(chain, address, moment);
+        (target, proxies.admin_at(chain, address, moment))
     }
 
     /// Takes up what `proxy::detect` found in the state of block `at`; gives what is new.
     pub fn learn(&self, chain: &ChainName, at: BlockRef, detection: &Detection) -> Vec<Upgrade> {
-        self.0.proxies.write().learn(chain, at, detection)
+        self.proxies().write().learn(chain, at, detection)
     }
 
     /// Takes up upgrades that were stored before.
     pub fn restore(&self, upgrades: impl IntoIterator<Item = Upgrade>) {
-        self.0.proxies.write().restore(upgrades);
+        self.proxies().write().restore(upgrades);
     }
 
     /// The code behind a contract at a moment; none when it is no proxy as far as known.
@@ -303,7 +373,7 @@ impl Decoder {
         address: &Address,
         moment: Moment,
     ) -> Option<Address> {
-        self.0.proxies.read().at(chain, address, moment)
+        self.proxies().read().at(chain, address, moment)
     }
 
     /// What the ABIs of a contract make of something: first that of the implementation behind it
@@ -320,7 +390,7 @@ impl Decoder {
             Some(Decoded { item, values, origin: Origin::Implementation(implementation) })
         };
         let current = match proxy {
-            ProxyMode::Auto => self.0.proxies.read().at(chain, address, moment),
+            ProxyMode::Auto => self.proxies().read().at(chain, address, moment),
             ProxyMode::None => None,
         };
         current
@@ -331,7 +401,7 @@ impl Decoder {
             })
             .or_else(|| match proxy {
                 ProxyMode::Auto => {
-                    let ever = self.0.proxies.read().ever(chain, address);
+                    let ever = self.proxies().read().ever(chain, address);
                     ever.into_iter().filter(|other| Some(*other) != current).find_map(by)
                 }
                 ProxyMode::None => None,

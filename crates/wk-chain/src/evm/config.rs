@@ -5,11 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::{MapAccessDeserializer, StringDeserializer};
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wk_model::primitives::B256;
-use wk_model::{ChainId, Height, HumanDuration, Problem, Secret};
+use wk_model::{ChainId, Height, HumanDuration, OneOrMany, Problem, Secret};
 
 use crate::rpc::{EndpointConfig, PoolConfig, RpcConfig};
 
@@ -230,62 +229,6 @@ impl EvmConfig {
     pub fn halt_after(&self, block_time: Duration) -> Duration {
         self.halt_after
             .map_or_else(|| (block_time * 10).max(Duration::from_secs(60)), |after| after.0)
-    }
-}
-
-/// A list that may be written as its only item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct OneOrMany<T>(pub Vec<T>);
-
-impl<T> Default for OneOrMany<T> {
-    fn default() -> OneOrMany<T> {
-        OneOrMany(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OneOrMany<T>, D::Error> {
-        struct Items<T>(std::marker::PhantomData<T>);
-
-        // Not an untagged enum: that would lose where in the item the fault is.
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
-            type Value = OneOrMany<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("one item or a list of them")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<OneOrMany<T>, E> {
-                let item = T::deserialize(StringDeserializer::<E>::new(text.to_owned()))?;
-                Ok(OneOrMany(vec![item]))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OneOrMany<T>, A::Error> {
-                Ok(OneOrMany(vec![T::deserialize(MapAccessDeserializer::new(map))?]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<OneOrMany<T>, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element()? {
-                    items.push(item);
-                }
-                Ok(OneOrMany(items))
-            }
-        }
-
-        deserializer.deserialize_any(Items(std::marker::PhantomData))
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("OneOrMany_{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let item = generator.subschema_for::<T>();
-        json_schema!({ "anyOf": [item, { "type": "array", "items": item }] })
     }
 }
 

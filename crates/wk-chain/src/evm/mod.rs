@@ -18,9 +18,7 @@ pub mod verify;
 mod window;
 pub mod wire;
 
-pub use config::{
-    Confirmations, EvmConfig, OneOrMany, ReceiptSource, RescanConfig, StartAt, Verify,
-};
+pub use config::{Confirmations, EvmConfig, ReceiptSource, RescanConfig, StartAt, Verify};
 pub use digest::digest;
 pub use fetch::{FetchError, Fetched, Fetcher, Want};
 pub use follow::{FollowError, FollowStatus, Follower};

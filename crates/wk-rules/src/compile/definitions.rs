@@ -5,12 +5,11 @@ use std::sync::Arc;
 use wk_chain::abi::{
     Abi, AbiError, Contract, Event, Function, Item, ParamSpec, known_events, known_functions,
 };
-use wk_model::Problem;
+use wk_model::{OneOrMany, Problem};
 
 use super::Compiler;
 use super::watch::{Watch, path_of};
 use crate::cel::Type;
-use crate::config::OneOrMany;
 use crate::convert::param_type;
 use crate::names::{enumerate, shorten, unknown};
 use crate::rule::Signature;

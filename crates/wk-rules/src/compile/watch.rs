@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use wk_chain::abi::Contract;
-use wk_model::{Address, ChainName, Problem};
+use wk_model::{Address, ChainName, OneOrMany, Problem};
 
 use super::Compiler;
-use crate::config::{OneOrMany, Trigger};
+use crate::config::Trigger;
 use crate::env::address;
 use crate::names::{shorten, unknown};
 use crate::rule::Watched;

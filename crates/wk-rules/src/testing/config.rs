@@ -7,9 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wk_model::{HumanDuration, Severity};
-
-use crate::config::OneOrMany;
+use wk_model::{HumanDuration, OneOrMany, Severity};
 
 /// A test of rules: blocks that are given, and the findings that are expected of them.
 ///

@@ -1,11 +1,10 @@
 //! Where a follower goes on, and what was covered.
 
+use wk_model::proxy::{Change, LogPlace, Target, Upgrade};
 use wk_model::{
     BlockLink, BlockRef, Check, Checks, EntryKind, Finality, Height, Intake, Verification,
 };
-use wk_store::{
-    Agreed, BlockQuery, CoverageQuery, HoleChange, Implementation, ResumePoint, SeenBlock,
-};
+use wk_store::{Agreed, BlockQuery, CoverageQuery, HoleChange, ResumePoint, SeenBlock, UpgradeRow};
 
 use crate::support::{
     NOW, Shop, batch, branch, child, entry, mainnet, root, route, seen, verified,
@@ -112,35 +111,31 @@ async fn a_reorg_replaces_blocks_and_what_came_from_them() {
     let trunk = branch(&root(0), 5, 0);
     let old = branch(&trunk[4], 3, 1);
     let new = branch(&trunk[4], 2, 2);
-    let proxy = [7; 20].into();
-    let upgrade = |link: &BlockLink, to: u8| Implementation {
-        proxy,
+    let upgrade = |link: &BlockLink, to: u8| Upgrade {
+        chain: mainnet(),
+        address: [7; 20].into(),
         block: link.block,
-        implementation: [to; 20].into(),
+        log: Some(LogPlace { tx_index: 1, log_index: 2 }),
+        change: Change::Target(Target::Implementation([to; 20].into())),
     };
     shop.commit(|commit| {
         commit.seen = all(&trunk);
-        commit.implementations = vec![upgrade(&trunk[1], 1)];
+        commit.upgrades = vec![upgrade(&trunk[1], 1)];
     })
     .await;
     shop.commit(|commit| {
         commit.seen = all(&old);
         commit.entries = old.iter().map(|link| entry("r", link, 0, EntryKind::Match)).collect();
-        commit.implementations = vec![upgrade(&old[0], 2)];
+        commit.upgrades = vec![upgrade(&old[0], 2)];
         commit.safe = Some(old[1].block);
     })
     .await;
-    let at = |height: u64| {
-        let store = shop.store.clone();
-        async move {
-            let found = store.implementation_at(&mainnet(), proxy, Height(height)).await.unwrap();
-            found.map(|found| found.implementation[0])
-        }
-    };
-    assert_eq!(
-        (at(1).await, at(2).await, at(5).await, at(6).await),
-        (None, Some(1), Some(1), Some(2))
-    );
+    let known = async || shop.store.upgrades(&mainnet()).await.unwrap();
+    let expected = [
+        UpgradeRow { upgrade: upgrade(&trunk[1], 1), finality: Finality::Safe },
+        UpgradeRow { upgrade: upgrade(&old[0], 2), finality: Finality::Safe },
+    ];
+    assert_eq!(known().await, expected);
 
     let reverted: Vec<BlockLink> = old.clone();
     shop.commit(|commit| {
@@ -155,13 +150,53 @@ async fn a_reorg_replaces_blocks_and_what_came_from_them() {
     assert_eq!(point.safe, Some(trunk[4].block), "the safe head went back to the common ancestor");
     let entries = shop.store.entries().await.unwrap();
     assert_eq!(entries, [entry("r", &new[0], 0, EntryKind::Match)]);
-    assert_eq!((at(6).await, at(99).await), (Some(1), Some(1)));
+    assert_eq!(known().await, expected[..1]);
     let summary = shop.store.coverage_summary(&mainnet()).await.unwrap().unwrap();
     assert_eq!((summary.from, summary.to, summary.missing), (Height(1), Height(7), 0));
 
     // What was reverted once can be reverted again: nothing happens.
     shop.commit(|commit| commit.reverted = old).await;
     assert_eq!(shop.store.resume(&mainnet()).await.unwrap().links.len(), 7);
+    shop.assert_sound().await;
+}
+
+#[tokio::test]
+async fn of_one_block_a_log_counts_more_than_a_read() {
+    let shop = Shop::open();
+    let links = branch(&root(0), 2, 0);
+    let upgrade = |link: &BlockLink, log: Option<u64>, change| Upgrade {
+        chain: mainnet(),
+        address: [7; 20].into(),
+        block: link.block,
+        log: log.map(|log_index| LogPlace { tx_index: 0, log_index }),
+        change,
+    };
+    let to = |to: u8| Change::Target(Target::Implementation([to; 20].into()));
+    let beacon = Change::Target(Target::Beacon([9; 20].into()));
+    let kept = [
+        upgrade(&links[0], None, Change::Admin(Some([5; 20].into()))),
+        upgrade(&links[1], Some(4), Change::Admin(None)),
+        upgrade(&links[0], Some(2), to(1)),
+        upgrade(&links[0], Some(3), beacon),
+        upgrade(&links[1], None, Change::Target(Target::Nothing)),
+    ];
+    shop.commit(|commit| {
+        commit.seen = all(&links);
+        commit.upgrades = vec![
+            upgrade(&links[0], None, to(8)),
+            kept[0].clone(),
+            kept[2].clone(),
+            kept[3].clone(),
+            upgrade(&links[0], None, to(8)),
+            kept[4].clone(),
+            kept[1].clone(),
+        ];
+    })
+    .await;
+    let shop = shop.reopen();
+    let rows = shop.store.upgrades(&mainnet()).await.unwrap();
+    let rows: Vec<Upgrade> = rows.into_iter().map(|row| row.upgrade).collect();
+    assert_eq!(rows, kept);
     shop.assert_sound().await;
 }
 

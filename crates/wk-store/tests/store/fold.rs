@@ -2,10 +2,11 @@
 //! when a batch is stored twice.
 
 use proptest::prelude::*;
+use wk_model::proxy::{Change, LogPlace, Target, Upgrade};
 use wk_model::{BlockLink, EntryKind, Finality, Severity};
-use wk_store::{Commit, Implementation};
+use wk_store::Commit;
 
-use crate::support::{Shop, batch, child, dump, entry, found, root, seen};
+use crate::support::{Shop, batch, child, dump, entry, found, mainnet, root, seen};
 
 /// What is in a block: findings by name (the same name in two branches is the same transaction),
 /// and how many things rules remember.
@@ -55,11 +56,17 @@ fn extend(commit: &mut Commit, parent: &BlockLink, contents: &[Content]) -> Vec<
             commit.entries.push(entry("r", &link, ordinal, EntryKind::Match));
         }
         if let Some(to) = content.upgrade {
-            commit.implementations.push(Implementation {
-                proxy: [1; 20].into(),
+            let place = LogPlace { tx_index: 0, log_index: u64::from(to) };
+            let target = Target::Implementation([to; 20].into());
+            let changes = [Change::Target(target), Change::Admin(Some([to; 20].into()))];
+            commit.upgrades.extend(changes.map(|change| Upgrade {
+                chain: mainnet(),
+                address: [1; 20].into(),
                 block: link.block,
-                implementation: [to; 20].into(),
-            });
+                // Some were read, others were told by a log.
+                log: (to > 0).then_some(place),
+                change,
+            }));
         }
         links.push(link);
     }
@@ -75,7 +82,7 @@ fn standing(shop: &Shop) -> Vec<String> {
         "SELECT id, status, severity, chain, height, block_hash, body FROM findings
          WHERE status <> 'retracted' ORDER BY id",
         "SELECT * FROM window_entries ORDER BY rule, key, height, ordinal",
-        "SELECT * FROM implementations ORDER BY height",
+        "SELECT * FROM upgrades ORDER BY height, aspect",
         "SELECT finding, kind, receiver, state FROM outbox WHERE state <> 'dropped' ORDER BY 1, 3",
     ];
     tables.iter().flat_map(|sql| dump(shop.store.path(), sql)).collect()

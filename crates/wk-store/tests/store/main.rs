@@ -9,6 +9,7 @@ mod findings;
 mod fold;
 mod kill;
 mod outbox;
+mod retention;
 mod speed;
 mod support;
 mod upgrade;

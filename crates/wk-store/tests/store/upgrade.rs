@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use wk_model::proxy::{Change, Target};
 use wk_model::{FindingStatus, Height, NoticeKind};
 use wk_runtime::Metrics;
 use wk_store::{FindingQuery, OutboxQuery, OutboxState, Store};
@@ -52,7 +53,9 @@ async fn the_first_release_is_understood() {
     assert_eq!(shown, expected);
     assert_eq!(store.open_conditions().await.unwrap().len(), 1);
     assert_eq!(store.entries().await.unwrap().len(), 2);
-    assert_eq!(store.implementations(&mainnet()).await.unwrap().len(), 1);
+    let upgrades = store.upgrades(&mainnet()).await.unwrap();
+    let target = Target::Implementation([8; 20].into());
+    assert_eq!(upgrades[0].upgrade.change, Change::Target(target));
     assert_eq!(store.rule_errors().await.unwrap()[0].count, 2);
     assert_eq!(store.tokens().await.unwrap()[0].name, "grafana");
     assert_eq!(store.meta("tape").await.unwrap().as_deref(), Some("1"));

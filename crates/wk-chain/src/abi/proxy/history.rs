@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use alloy_primitives::{Address, B256, b256};
-use serde::{Deserialize, Serialize};
 use wk_model::evm::{Block, Log};
+use wk_model::proxy::{Change, LogPlace, Target, Upgrade};
 use wk_model::{BlockRef, ChainName, Height};
 
 use super::{Detection, MAX_NESTED};
@@ -21,52 +21,6 @@ const ADMIN_CHANGED: B256 =
 /// Most changes that are kept for one proxy; the oldest go first. Bounds what a proxy that
 /// upgrades itself all the time can cost.
 const MAX_CHANGES: usize = 1_024;
-
-/// One change of a proxy or beacon: what is stored, and what a detector may speak about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upgrade {
-    /// The chain.
-    pub chain: ChainName,
-    /// The proxy or beacon.
-    pub address: Address,
-    /// The block in which it changed; for a state read, the block whose state was read.
-    pub block: BlockRef,
-    /// The log that says so; none when the state was read.
-    pub log: Option<LogPlace>,
-    /// What is new.
-    pub change: Change,
-}
-
-/// Where in its block a log stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct LogPlace {
-    /// Place of the transaction in the block.
-    pub tx_index: u64,
-    /// Place of the log in the block.
-    pub log_index: u64,
-}
-
-/// What is new about a proxy or beacon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "value", rename_all = "lowercase")]
-pub enum Change {
-    /// What is behind it.
-    Target(Target),
-    /// Who may upgrade it.
-    Admin(Option<Address>),
-}
-
-/// What is behind a contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "address", rename_all = "lowercase")]
-pub enum Target {
-    /// This code.
-    Implementation(Address),
-    /// Whatever this beacon says.
-    Beacon(Address),
-    /// Nothing: it is no proxy.
-    Nothing,
-}
 
 /// A moment on a chain at which one asks what is behind a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +104,32 @@ impl Implementations {
         timeline.unread = true;
     }
 
+    /// Watches these contracts and no others. What is known of those that stay is kept; new ones are
+    /// unread.
+    pub fn watch_only(&mut self, contracts: &[(ChainName, Address)]) {
+        let wanted: HashSet<(&ChainName, &Address)> =
+            contracts.iter().map(|(chain, address)| (chain, address)).collect();
+        for (chain, timelines) in &mut self.chains {
+            for (address, timeline) in timelines.iter_mut() {
+                timeline.root &= wanted.contains(&(chain, address));
+            }
+            forget_strangers(timelines);
+        }
+        for (chain, address) in contracts {
+            if !self.timeline(chain, *address).root {
+                self.watch(chain, *address);
+            }
+        }
+    }
+
+    /// Has a watched contract read again.
+    pub fn doubt(&mut self, chain: &ChainName, address: &Address) {
+        let timeline = self.chains.get_mut(chain).and_then(|of| of.get_mut(address));
+        if let Some(timeline) = timeline {
+            timeline.unread |= timeline.root;
+        }
+    }
+
     /// Watched contracts whose state should be read and told to `learn`: new ones, those whose
     /// beacon changed, and those that lost what was known by a revert.
     pub fn unread(&self, chain: &ChainName) -> Vec<Address> {
@@ -166,6 +146,9 @@ impl Implementations {
     }
 
     /// Takes up a look at the state of block `at`; gives what was not known before.
+    ///
+    /// Where a log of the same block says something else, the log counts: it is proven by the
+    /// block's receipts root, the read is not. The contract is then read again with a later block.
     pub fn learn(
         &mut self,
         chain: &ChainName,
@@ -192,8 +175,10 @@ impl Implementations {
                 note(beacon, Change::Target(Target::Implementation(implementation)));
             }
         }
-        self.timeline(chain, detection.address).unread = false;
         found.retain(|upgrade| self.is_news(upgrade));
+        let all = found.len();
+        found.retain(|upgrade| !self.is_logged(upgrade));
+        self.timeline(chain, detection.address).unread = found.len() < all;
         for upgrade in &found {
             self.apply(upgrade);
         }
@@ -279,6 +264,16 @@ impl Implementations {
         implementation
     }
 
+    /// What is known to be behind a contract itself at that moment, not what is behind that.
+    pub fn target_at(
+        &self,
+        chain: &ChainName,
+        address: &Address,
+        moment: Moment,
+    ) -> Option<Target> {
+        self.chains.get(chain)?.get(address)?.targets.at(moment)
+    }
+
     /// The beacon that a contract asked at that moment.
     pub fn beacon_at(
         &self,
@@ -286,7 +281,7 @@ impl Implementations {
         address: &Address,
         moment: Moment,
     ) -> Option<Address> {
-        match self.chains.get(chain)?.get(address)?.targets.at(moment)? {
+        match self.target_at(chain, address, moment)? {
             Target::Beacon(beacon) => Some(beacon),
             Target::Implementation(_) | Target::Nothing => None,
         }
@@ -348,6 +343,15 @@ impl Implementations {
                 known != Some(admin) && (known.is_some() || admin.is_some())
             }
         }
+    }
+
+    /// True when a log of the same block says what a read is about.
+    fn is_logged(&self, upgrade: &Upgrade) -> bool {
+        let timeline = self.chains.get(&upgrade.chain).and_then(|of| of.get(&upgrade.address));
+        timeline.is_some_and(|timeline| match upgrade.change {
+            Change::Target(_) => timeline.targets.is_logged(upgrade.block.height),
+            Change::Admin(_) => timeline.admins.is_logged(upgrade.block.height),
+        })
     }
 
     fn apply(&mut self, upgrade: &Upgrade) {
@@ -419,10 +423,22 @@ impl Implementations {
 
 impl<T: Copy> Track<T> {
     fn insert(&mut self, key: Key, entry: Entry<T>) {
+        let (height, _) = key;
+        if entry.tx_index.is_some() {
+            self.0.remove(&(height, AFTER_LOGS));
+        } else if self.is_logged(height) {
+            return;
+        }
         self.0.insert(key, entry);
         while self.0.len() > MAX_CHANGES {
             self.0.pop_first();
         }
+    }
+
+    /// True when a log of the block at `height` changed it.
+    fn is_logged(&self, height: Height) -> bool {
+        let mut entries = self.0.range((height, 0)..=(height, AFTER_LOGS));
+        entries.any(|(_, entry)| entry.tx_index.is_some())
     }
 
     fn at(&self, moment: Moment) -> Option<T> {

@@ -8,7 +8,8 @@ mod detect;
 mod history;
 
 pub use detect::{Detected, Detection, ProxyKind, Read, ReadFault, detect, slots};
-pub use history::{Change, Implementations, LogPlace, Moment, Target, Upgrade};
+pub use history::{Implementations, Moment};
+pub use wk_model::proxy::{Change, LogPlace, Target, Upgrade};
 
 /// Most proxies behind one another that are followed.
 pub const MAX_NESTED: usize = 4;

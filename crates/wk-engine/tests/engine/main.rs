@@ -1,0 +1,8 @@
+//! The engine's promises, tried on a real chain.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod proxies;
+mod reload;
+mod self_watch;
+mod support;
