@@ -5,6 +5,9 @@ use wk_testkit::{Anvil, Tx};
 
 /// Base fee that each block is given: full blocks would drive it up without end.
 const BASE_FEE: u64 = 1_000_000_000;
+/// Gas beyond what a transaction uses in the end: calls need some to spare. Less than any uses, so
+/// that no more transactions fit into a block.
+const SPARE: u64 = 15_000;
 
 /// One block's transactions, in order, all from the first account. The node's gas limit becomes
 /// what they use, so that each block holds exactly these.
@@ -28,9 +31,9 @@ impl Load {
             assert_eq!(receipt["status"], "0x1", "{receipt}");
             let gas = quantity(&receipt["gasUsed"]);
             limit += gas * *count as u64;
-            block.extend(std::iter::repeat_n(tx.clone().gas(gas), *count));
+            block.extend(std::iter::repeat_n(tx.clone().gas(gas + SPARE), *count));
         }
-        anvil.rpc().call("evm_setBlockGasLimit", json!([format!("{limit:#x}")])).await;
+        anvil.rpc().call("evm_setBlockGasLimit", json!([format!("{:#x}", limit + SPARE)])).await;
         let account = anvil.accounts()[0];
         let nonce = anvil.rpc().call("eth_getTransactionCount", json!([account, "latest"])).await;
         Load { block, nonce: quantity(&nonce) }
