@@ -78,5 +78,8 @@ async fn bench() {
         count / own,
         events / own
     );
+    if std::env::var_os("SHOW_LOG").is_some() {
+        println!("{}", watchkeeper.log());
+    }
     println!("memory {} MiB", watchkeeper.memory() >> 20);
 }

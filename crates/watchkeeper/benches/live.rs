@@ -46,7 +46,12 @@ async fn bench() {
     });
     let vault = anvil.deploy(Fixture::Vault, &[]).await;
     anvil.execute(&Tx::call(vault, Fixture::Vault, "deposit", &[]).value(ether(500))).await;
-    let token = anvil.deploy(Fixture::Token, &[text("Token"), text("TKN"), number(18u64)]).await;
+    let token = anvil
+        .deploy(
+            Fixture::Token,
+            &[text("Token"), text("TKN"), DynSolValue::Uint(wk_model::U256::from(18), 8)],
+        )
+        .await;
     let to = DynSolValue::Address(anvil.accounts()[1]);
     let transfer = Tx::call(token, Fixture::Token, "transfer", &[to, number(0u64)]);
     let withdraw = Tx::call(vault, Fixture::Vault, "withdraw", &[number(1u64)]);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use wk_model::{FindingStatus, Severity};
+use wk_model::{FindingId, FindingStatus, Severity};
 
 use crate::exit;
 use crate::output::Format;
@@ -98,11 +98,15 @@ pub(crate) struct Test {
 #[derive(Debug, Args)]
 pub(crate) struct Backtest {
     /// First block
-    #[arg(long, value_name = "HEIGHT")]
-    pub(crate) from: u64,
+    #[arg(long, value_name = "HEIGHT", required_unless_present = "last")]
+    pub(crate) from: Option<u64>,
     /// Last block [default: the newest]
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) to: Option<u64>,
+    /// So many of the newest blocks, instead of --from and --to
+    #[arg(long, value_name = "BLOCKS", conflicts_with_all = ["from", "to"],
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) last: Option<u64>,
     /// Only this rule; may be given several times
     #[arg(long, value_name = "ID")]
     pub(crate) rule: Vec<String>,
@@ -160,7 +164,7 @@ pub(crate) struct Findings {
     #[arg(long, value_name = "NAME")]
     pub(crate) chain: Option<String>,
     /// At most this many, newest first
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
 }
 
@@ -169,7 +173,8 @@ pub(crate) enum FindingsAction {
     /// Show one finding with its evidence
     Show {
         /// Its id
-        id: String,
+        #[arg(value_parser = parse::<FindingId>)]
+        id: FindingId,
     },
     /// List messages that were given up
     Dead,
@@ -221,6 +226,7 @@ pub(crate) enum TokenAction {
     /// Make a token; it is shown once
     Create {
         /// What it is for
+        #[arg(value_parser = token_name)]
         name: String,
         /// What it may do
         #[arg(long, value_enum, default_value_t)]
@@ -234,7 +240,7 @@ pub(crate) enum TokenAction {
     /// Make a token useless at once
     Revoke {
         /// Its id
-        id: String,
+        id: i64,
     },
 }
 
@@ -253,6 +259,10 @@ pub(crate) enum Role {
 pub(crate) struct Completions {
     #[arg(value_enum)]
     pub(crate) shell: Shell,
+}
+
+fn token_name(text: &str) -> Result<String, String> {
+    wk_store::TokenRow::check_name(text).map(|()| text.to_owned())
 }
 
 fn parse<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, String> {

@@ -15,6 +15,8 @@ pub(crate) struct Exit {
 pub(crate) enum Code {
     /// 1: something failed while running.
     Failure = 1,
+    /// 2: what was asked for makes no sense; the same code as for unknown options.
+    Usage = 2,
     /// 3: what was asked for does not exist.
     NotFound = 3,
     /// 4: the config is wrong.
@@ -34,7 +36,7 @@ Exit codes:
   3  not found
   4  wrong config
   5  unreachable
-  10 done, with faults found (check, test, doctor, coverage)";
+  10 done, with faults found (test, doctor, coverage)";
 
 impl Exit {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Exit {
@@ -48,6 +50,11 @@ impl Exit {
     /// Ends with `code`; everything worth saying was said already.
     pub(crate) fn quiet(code: Code) -> Exit {
         Exit::new(code, "")
+    }
+
+    /// What was asked for makes no sense.
+    pub(crate) fn usage(message: impl Into<String>) -> Exit {
+        Exit::new(Code::Usage, message)
     }
 
     /// Tells the user and gives the code to the shell.

@@ -38,31 +38,38 @@ impl Output {
     /// Prints rows: objects whose values stand under `columns`. JSON shows whole rows, tables and
     /// CSV the columns.
     pub(crate) fn rows(self, columns: &[&str], rows: &[Value]) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        self.write_rows(&mut out, columns, rows)
+        to_stdout(|out| self.write_rows(out, columns, rows))
     }
 
-    /// Prints one object: as `name  value` lines, or as JSON.
+    /// Prints one object: as `name  value` lines, as JSON, or as a header and one row.
     pub(crate) fn object(self, object: &Value) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        match (self.format, object.as_object()) {
-            (Format::Table | Format::Csv, Some(fields)) => {
-                let width = fields.keys().map(String::len).max().unwrap_or(0);
-                for (name, value) in fields {
-                    writeln!(out, "{name:width$}  {}", cell(value))?;
-                }
-                Ok(())
-            }
-            (Format::Jsonl, _) => writeln!(out, "{object}"),
-            _ => writeln!(out, "{object:#}"),
-        }
+        to_stdout(|out| self.write_object(out, object))
     }
 
     /// Prints text as it is.
     pub(crate) fn text(self, text: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        if text.ends_with('\n') { Ok(()) } else { writeln!(out) }
+        to_stdout(|out| {
+            out.write_all(text.as_bytes())?;
+            if text.ends_with('\n') { Ok(()) } else { writeln!(out) }
+        })
+    }
+
+    fn write_object(self, out: &mut impl Write, object: &Value) -> io::Result<()> {
+        match (self.format, object.as_object()) {
+            (Format::Table, Some(fields)) => {
+                let width = fields.keys().map(String::len).max().unwrap_or(0);
+                for (name, value) in fields {
+                    writeln!(out, "{}", format!("{name:width$}  {}", cell(value)).trim_end())?;
+                }
+                Ok(())
+            }
+            (Format::Csv, Some(fields)) => {
+                let columns: Vec<&str> = fields.keys().map(String::as_str).collect();
+                self.write_rows(out, &columns, std::slice::from_ref(object))
+            }
+            (Format::Jsonl, _) => writeln!(out, "{object}"),
+            _ => writeln!(out, "{object:#}"),
+        }
     }
 
     fn write_rows(self, out: &mut impl Write, columns: &[&str], rows: &[Value]) -> io::Result<()> {
@@ -97,6 +104,15 @@ impl Output {
                 Ok(())
             }
         }
+    }
+}
+
+/// Writes to stdout. A reader that has read enough, such as `head`, is no fault.
+fn to_stdout(write: impl FnOnce(&mut io::StdoutLock<'static>) -> io::Result<()>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
     }
 }
 
@@ -144,6 +160,20 @@ mod tests {
                 );
             }
             assert_eq!(have, expected);
+        }
+    }
+
+    #[test]
+    fn one_object_is_a_row_where_rows_are_wanted() {
+        let object = json!({"id": 7, "evidence": {"a": "b,c"}});
+        for (format, expected) in [
+            (Format::Table, "evidence  {\"a\":\"b,c\"}\nid        7\n"),
+            (Format::Csv, "evidence,id\n\"{\"\"a\"\":\"\"b,c\"\"}\",7\n"),
+            (Format::Jsonl, "{\"evidence\":{\"a\":\"b,c\"},\"id\":7}\n"),
+        ] {
+            let mut out = Vec::new();
+            Output::new(format).write_object(&mut out, &object).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Who may ask what: who has a bearer token, and others as far as the config lets them.
 
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -61,28 +63,45 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Without tokens, a foreign web page must not act through the user's browser: not by a name that
 /// was made to point at this machine, and not from another origin.
 fn same_site(headers: &HeaderMap, hosts: &[String]) -> Result<(), Problem> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(host) = text(header::HOST)
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let host = text(header::HOST);
+    if let Some(host) = host
         && !is_own(host, hosts)
     {
         return Err(Problem::forbidden(format!(
             "the host name `{host}` is not this server's; set `server.public_url`"
         )));
     }
-    if let Some(origin) = text(header::ORIGIN)
-        && !is_own(origin.split_once("://").map_or(origin, |(_, host)| host), hosts)
-    {
-        return Err(Problem::forbidden("requests from other sites are refused"));
+    if let Some(origin) = text(header::ORIGIN) {
+        let origin = origin.split_once("://").map_or(origin, |(_, host)| host);
+        if host != Some(origin) && !is_named(origin, hosts) {
+            return Err(Problem::forbidden("requests from other sites are refused"));
+        }
     }
     Ok(())
 }
 
+/// Whether a browser that was sent here by this name was sent here by someone who means us. An
+/// address cannot be made to point elsewhere, as a name can.
 fn is_own(host: &str, hosts: &[String]) -> bool {
+    let name = name_of(host);
+    name.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || is_named(host, hosts)
+}
+
+/// Whether it is one of the names that the config gives this server.
+fn is_named(host: &str, hosts: &[String]) -> bool {
+    hosts.iter().any(|own| own.eq_ignore_ascii_case(name_of(host)))
+}
+
+/// The host without its port, and an IPv6 address without its brackets.
+fn name_of(host: &str) -> &str {
     let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
     };
-    matches!(name, "localhost" | "127.0.0.1" | "::1") || hosts.iter().any(|own| own == name)
+    name.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -108,12 +127,37 @@ mod tests {
             ("127.0.0.1:7070", true),
             ("localhost", true),
             ("[::1]:7070", true),
+            ("LOCALHOST:7070", true),
+            ("192.168.1.5:7070", true),
             ("watch.example.org", true),
+            ("Watch.Example.org:443", true),
             ("evil.example:7070", false),
             ("127.0.0.1.evil.example", false),
             ("", false),
         ] {
             assert_eq!(is_own(host, &own), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_not_answered_without_a_token() {
+        let own = ["watch.example.org".to_owned()];
+        for (host, origin, expected) in [
+            ("127.0.0.1:7070", None, true),
+            ("127.0.0.1:7070", Some("http://127.0.0.1:7070"), true),
+            ("127.0.0.1:7070", Some("https://watch.example.org"), true),
+            ("127.0.0.1:7070", Some("http://127.0.0.1:3000"), false),
+            ("127.0.0.1:7070", Some("http://evil.example"), false),
+            ("127.0.0.1:7070", Some("http://6.6.6.6"), false),
+            ("127.0.0.1:7070", Some("null"), false),
+            ("evil.example:7070", Some("http://evil.example:7070"), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            assert_eq!(same_site(&headers, &own).is_ok(), expected, "{host} {origin:?}");
         }
     }
 }

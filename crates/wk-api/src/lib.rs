@@ -1,7 +1,9 @@
 //! The HTTP side: JSON API with OpenAPI, live events, metrics, health and the status page.
 
 mod auth;
+mod description;
 mod error;
+mod extract;
 mod routes;
 mod serve;
 mod wire;

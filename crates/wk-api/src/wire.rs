@@ -12,7 +12,11 @@ use utoipa::{IntoParams, ToSchema};
 use wk_chain::rpc;
 use wk_engine::{ChainState, ChainStatus};
 use wk_model::{self as model, Severity};
-use wk_store::{BlockRow, CoverageSummary, FindingRow, OutboxRow, Page, RuleErrorRow, TokenRow};
+use wk_rules::RuleSummary;
+use wk_store::{
+    BlockRow, CoverageSummary, FindingRow, FindingSource, OutboxCount, OutboxRow, Page,
+    RuleErrorRow, TokenRow,
+};
 
 /// A page of a list, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -507,6 +511,109 @@ impl From<OutboxRow> for Message {
             last_error: row.last_error,
             created_at: row.created_at.0,
             settled_at: row.settled_at.map(|at| at.0),
+        }
+    }
+}
+
+/// A place where messages go: one channel of one receiver.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Target {
+    /// Receiver and channel, such as `oncall/slack`.
+    target: String,
+    /// stdout, webhook or slack; null when the running config has no such target any more.
+    channel: Option<&'static str>,
+    /// Messages that wait to be sent.
+    due: u64,
+    /// When the oldest of them was made.
+    oldest_due_at: Option<u64>,
+    /// Messages that were given up; they can be sent again.
+    dead: u64,
+}
+
+impl Target {
+    pub(crate) fn new(
+        target: String,
+        channel: Option<&'static str>,
+        count: Option<OutboxCount>,
+    ) -> Target {
+        Target {
+            target,
+            channel,
+            due: count.as_ref().map_or(0, |count| count.due),
+            oldest_due_at: count.as_ref().and_then(|count| count.oldest_due).map(|at| at.0),
+            dead: count.map_or(0, |count| count.dead),
+        }
+    }
+}
+
+/// A block was processed, or taken back.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BlockEvent {
+    pub(crate) chain: String,
+    pub(crate) link: Link,
+    pub(crate) transactions: u64,
+    /// Findings that it led to.
+    pub(crate) findings: u64,
+    /// True when it was taken back.
+    pub(crate) reverted: bool,
+}
+
+/// A rule of the running config, and what came of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Rule {
+    id: String,
+    /// What makes it look: evm.block, evm.tx, evm.event, evm.state, evm.pending or http.
+    on: &'static str,
+    /// The chains that it looks at; none for http.
+    chains: Vec<String>,
+    /// The contracts that it watches, as the config calls them; none for all.
+    watch: Vec<String>,
+    /// P0 (critical) to P3 (low).
+    #[schema(value_type = String)]
+    severity: Severity,
+    class: String,
+    /// seen, safe or finalized: how settled a block must be before anyone is told.
+    deliver: String,
+    /// Receivers that are told; none for those of the route.
+    notify: Vec<String>,
+    /// False when it is checked, but does not run.
+    enabled: bool,
+    description: Option<String>,
+    runbook: Option<String>,
+    /// Findings of it that are kept, also those that were retracted.
+    findings: u64,
+    /// When the newest of them was made.
+    last_fired_at: Option<u64>,
+    /// How often it could not be evaluated.
+    errors: u64,
+    /// The newest error.
+    last_error: Option<String>,
+    last_error_at: Option<u64>,
+}
+
+impl Rule {
+    pub(crate) fn new(
+        rule: RuleSummary,
+        found: Option<FindingSource>,
+        error: Option<RuleErrorRow>,
+    ) -> Rule {
+        Rule {
+            id: rule.id,
+            on: rule.trigger.name(),
+            chains: rule.chains.iter().map(ToString::to_string).collect(),
+            watch: rule.watch,
+            severity: rule.severity,
+            class: rule.class,
+            deliver: rule.deliver.to_string(),
+            notify: rule.notify,
+            enabled: rule.enabled,
+            description: rule.description,
+            runbook: rule.runbook,
+            findings: found.as_ref().map_or(0, |found| found.count),
+            last_fired_at: found.map(|found| found.last_at.0),
+            errors: error.as_ref().map_or(0, |error| error.count),
+            last_error_at: error.as_ref().map(|error| error.last_at.0),
+            last_error: error.map(|error| error.message),
         }
     }
 }

@@ -96,6 +96,7 @@ impl ChainTask {
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             wake_delivery: self.wake_delivery.clone(),
+            drop_refused: false,
         };
         // From here on the time counts that a block waits.
         let (out, mut handed) = mpsc::channel(1);

@@ -115,6 +115,8 @@ impl Engine {
             pools: Pools::default(),
             config: Arc::new(RwLock::new(ConfigState { loaded_at: now, error: None })),
             wake_delivery: Wake::new(),
+            rules: rules.subscribe(),
+            receivers: receivers.subscribe(),
         };
         let running = Mutex::default();
         let engine = Engine { handle, running, rules, route, receivers, server, observations };

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use tokio::sync::watch;
 use wk_chain::rpc::{EndpointStatus, Pool};
 use wk_model::{ChainName, Timestamp};
+use wk_notifiers::Receivers;
+use wk_rules::RuleSummary;
 use wk_runtime::{Clock, Metrics, Supervisor, Wake};
 use wk_store::{OutboxId, Store, StoreError};
 
+use crate::engine::Rules;
 use crate::{ChainState, Live, Statuses};
 
 /// A view on the running engine. Clones look at the same engine.
@@ -31,6 +35,8 @@ pub struct Handle {
     pub(crate) pools: Pools,
     pub(crate) config: Arc<RwLock<ConfigState>>,
     pub(crate) wake_delivery: Wake,
+    pub(crate) rules: watch::Receiver<Arc<Rules>>,
+    pub(crate) receivers: watch::Receiver<Arc<Receivers>>,
 }
 
 /// The endpoint pools of all chains.
@@ -49,6 +55,17 @@ impl Handle {
     /// The endpoints of a chain, in the order of the config; none for an unknown chain.
     pub fn endpoints(&self, chain: &ChainName) -> Option<Vec<EndpointStatus>> {
         self.pools.read().get(chain).map(Pool::endpoints)
+    }
+
+    /// The rules of the running config, in its order.
+    pub fn rules(&self) -> Vec<RuleSummary> {
+        self.rules.borrow().set.rules()
+    }
+
+    /// Where messages can go, such as `oncall/slack`, and by which kind of channel.
+    pub fn targets(&self) -> Vec<(String, &'static str)> {
+        let receivers = Arc::clone(&self.receivers.borrow());
+        receivers.channels().map(|(target, channel)| (target.to_owned(), channel.name())).collect()
     }
 
     /// Which config runs.

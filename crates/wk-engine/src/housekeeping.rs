@@ -1,22 +1,29 @@
 //! Regular looks at ourselves: figures for the metrics, and forgetting what is too old.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::info;
+use wk_chain::rpc::{EndpointName, Health};
 use wk_config::{RetentionConfig, ServerConfig};
-use wk_model::Timestamp;
+use wk_model::{ChainName, Timestamp};
 use wk_runtime::StopToken;
 use wk_store::{Retention, StoreError};
 
 use crate::engine::Rules;
-use crate::{Handle, signals};
+use crate::{Handle, LiveEvent, signals};
 
-/// Time between two looks.
-const EVERY: Duration = Duration::from_secs(10);
+/// Time between two looks at the endpoints.
+const EVERY: Duration = Duration::from_secs(1);
+/// Of so many looks one is at everything.
+const ROUND: u64 = 10;
 /// Time between two rounds of forgetting: small rounds disturb nobody.
 const PRUNE_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// How an endpoint is doing, and why.
+type EndpointHealth = (EndpointName, Health, Option<String>);
 
 /// Looks after what nobody else does.
 #[derive(Clone)]
@@ -29,12 +36,35 @@ pub(crate) struct Housekeeping {
 impl Housekeeping {
     /// Looks until `stop`.
     pub(crate) async fn run(self, stop: StopToken) -> Result<(), StoreError> {
+        let mut seen = BTreeMap::new();
         let mut pruned_at = None;
-        loop {
-            self.measure().await?;
-            self.forget(&mut pruned_at).await?;
+        for look in 0u64.. {
+            self.tell_health(&mut seen);
+            if look % ROUND == 0 {
+                self.measure().await?;
+                self.forget(&mut pruned_at).await?;
+            }
             if !stop.sleep(EVERY).await {
-                return Ok(());
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells listeners of chains whose endpoints are doing otherwise than at the last look.
+    fn tell_health(&self, seen: &mut BTreeMap<ChainName, Vec<EndpointHealth>>) {
+        let handle = &self.handle;
+        let statuses = handle.statuses.all();
+        seen.retain(|chain, _| statuses.iter().any(|status| status.chain == *chain));
+        for status in statuses {
+            let endpoints = handle.endpoints(&status.chain).unwrap_or_default();
+            let now: Vec<EndpointHealth> = endpoints
+                .into_iter()
+                .map(|endpoint| (endpoint.name, endpoint.health, endpoint.reason))
+                .collect();
+            if seen.get(&status.chain) != Some(&now) {
+                seen.insert(status.chain.clone(), now);
+                handle.live.tell(LiveEvent::Health(Box::new(status)));
             }
         }
     }
@@ -114,6 +144,10 @@ mod tests {
     fn housekeeping(folder: &std::path::Path, clock: &Clock, config: &str) -> Housekeeping {
         let loaded = wk_config::load_text(config, &Environment::system()).unwrap();
         let metrics = Metrics::new();
+        let (_, server) = watch::channel(loaded.config.server.clone());
+        let rules = Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() };
+        let (_, rules) = watch::channel(Arc::new(rules));
+        let (_, receivers) = watch::channel(Default::default());
         let handle = Handle {
             store: Store::open(folder, &metrics).unwrap(),
             metrics,
@@ -125,10 +159,9 @@ mod tests {
             pools: Default::default(),
             config: Arc::new(ConfigState { loaded_at: NOW, error: None }.into()),
             wake_delivery: Wake::new(),
+            rules: rules.clone(),
+            receivers,
         };
-        let (_, server) = watch::channel(loaded.config.server.clone());
-        let rules = Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() };
-        let (_, rules) = watch::channel(Arc::new(rules));
         Housekeeping { handle, server, rules }
     }
 

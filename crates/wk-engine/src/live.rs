@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::sync::broadcast;
-use wk_model::{BlockLink, ChainName, Finding, FindingStatus};
+use wk_model::{BlockLink, ChainName};
+use wk_store::FindingRow;
 
 use crate::ChainStatus;
 
@@ -14,8 +14,7 @@ use crate::ChainStatus;
 const KEPT: usize = 1_024;
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum LiveEvent {
     /// A block was processed, or taken back.
     Block {
@@ -31,13 +30,8 @@ pub enum LiveEvent {
         reverted: bool,
     },
     /// A finding was made, released, retracted or resolved.
-    Finding {
-        /// Where it stands now.
-        status: FindingStatus,
-        /// The finding.
-        finding: Box<Finding>,
-    },
-    /// A chain's health changed.
+    Finding(Box<FindingRow>),
+    /// The health of a chain, or of one of its endpoints, changed.
     Health(Box<ChainStatus>),
 }
 

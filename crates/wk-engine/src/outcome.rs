@@ -16,8 +16,7 @@ pub(crate) fn tell_findings(live: &Live, metrics: &Metrics, committed: &Committe
     }
     let tell = |rows: &[FindingRow]| {
         for row in rows {
-            let finding = Box::new(row.finding.clone());
-            live.tell(LiveEvent::Finding { status: row.status, finding });
+            live.tell(LiveEvent::Finding(Box::new(row.clone())));
         }
     };
     tell(&committed.new);

@@ -15,7 +15,9 @@ use wk_model::{
 };
 use wk_rules::{BlockInput, Memory};
 use wk_runtime::{Backoff, Clock, Metrics, StopToken, Wake};
-use wk_store::{Agreed, BlockCounts, Commit, Committed, HoleChange, Route, SeenBlock, Store};
+use wk_store::{
+    Agreed, BlockCounts, Commit, Committed, HoleChange, Route, SeenBlock, Store, StoreError,
+};
 
 use crate::engine::Rules;
 use crate::{ChainState, Live, LiveEvent, Statuses, outcome, proxies, signals, state_reads};
@@ -44,6 +46,8 @@ pub(crate) struct Pipeline {
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) wake_delivery: Wake,
+    /// Lets a batch go that contradicts what is stored, instead of trying it again and again.
+    pub(crate) drop_refused: bool,
 }
 
 /// What one transaction will hold, and what to tell when it is done.
@@ -217,6 +221,10 @@ impl Pipeline {
         let committed = loop {
             match self.store.commit(batch.commit.clone()).await {
                 Ok(committed) => break committed,
+                Err(fault @ StoreError::Refused(_)) if self.drop_refused => {
+                    error!(chain = %self.chain, error = %fault, "a batch was not stored");
+                    return;
+                }
                 Err(fault) => {
                     self.metrics.counter(&signals::COMMIT_FAILURES, &[self.chain.as_str()]).inc();
                     error!(chain = %self.chain, error = %fault, "cannot store; trying again");

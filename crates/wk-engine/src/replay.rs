@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use wk_chain::evm::FollowStatus;
 use wk_config::{ChainConfig, Loaded};
 use wk_model::{
-    BlockBody, ChainChange, ChainEvent, ChainName, Height, Intake, Observation, Timestamp,
+    BlockBody, ChainChange, ChainEvent, ChainName, Height, Intake, Observation, Severity, Timestamp,
 };
 use wk_notifiers::Receivers;
 use wk_rules::Memory;
@@ -17,7 +17,7 @@ use wk_store::{OpenStore, Store, StoreError};
 use crate::engine::{Rules, route_of};
 use crate::history::{History, OpenHistory};
 use crate::pipeline::Pipeline;
-use crate::{Live, Statuses};
+use crate::{Live, Statuses, signals};
 
 /// What came of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,16 @@ pub enum ReplayError {
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenStore),
+    /// Blocks that were not processed yet cannot be looked at again.
+    #[error("block {to} of `{chain}` was not processed yet, {}; `watchkeeper run` gets there", .newest.map_or("nor was any".to_owned(), |newest| format!("the newest is {newest}")))]
+    Ahead {
+        /// The chain.
+        chain: ChainName,
+        /// The highest block asked for.
+        to: Height,
+        /// The newest processed block.
+        newest: Option<Height>,
+    },
     /// The store fails.
     #[error("the store fails: {0}")]
     Store(#[from] StoreError),
@@ -59,7 +69,14 @@ pub async fn replay(
         return Err(ReplayError::Chain(chain.clone()));
     };
     let metrics = Metrics::new();
-    let store = Store::open(&loaded.config.server.data_dir, &metrics)?;
+    // A running server goes on beside: what is found is committed with it taking turns.
+    let store = Store::open_beside(&loaded.config.server.data_dir, &metrics)?;
+    let known = store.chains().await?.into_iter().find(|row| row.chain == *chain);
+    let newest = known.and_then(|row| row.newest).map(|newest| newest.block.height);
+    // What comes after the newest processed block is for the follower to bring, in order.
+    if newest.is_none_or(|newest| newest < to) {
+        return Err(ReplayError::Ahead { chain: chain.clone(), to, newest });
+    }
     let history = History::open(chain, config).await?;
     let entries = store.entries().await?;
     let own = entries.into_iter().filter(|entry| entry.window.chain == *chain).collect();
@@ -71,8 +88,6 @@ pub async fn replay(
     let (_rules, rules) = watch::channel(Arc::new(rules));
     let (_route, route) = watch::channel(route_of(&loaded.config, &receivers));
     let (_follow, follow) = watch::channel(FollowStatus::default());
-    let live = Live::default();
-    let (_, mut told) = live.listen(None);
     let pipeline = Pipeline {
         chain: chain.clone(),
         store,
@@ -84,11 +99,13 @@ pub async fn replay(
         memory: Memory::restore(own),
         forgot_at: Timestamp(0),
         keep_links: u64::from(config.reorg_window),
-        live: live.clone(),
+        live: Live::default(),
         statuses: Statuses::default(),
-        metrics,
+        metrics: metrics.clone(),
         clock: Clock::system(),
         wake_delivery: Wake::new(),
+        // A block that was reverted meanwhile is no part of the chain any more.
+        drop_refused: true,
     };
     let (events, queue) = mpsc::channel(16);
     let mut replayed = Replayed::default();
@@ -96,11 +113,7 @@ pub async fn replay(
         let mut blocks = history.blocks(from, to);
         while let Some(next) = blocks.next().await {
             step();
-            let Ok((block, verification)) = next else {
-                replayed.failed += 1;
-                continue;
-            };
-            replayed.blocks += 1;
+            let Ok((block, verification)) = next else { continue };
             let link = block.header.link();
             let body = BlockBody::Evm(block);
             let change = ChainChange::Seen { body, verification, intake: Intake::Rescan };
@@ -111,21 +124,22 @@ pub async fn replay(
         }
         drop(events);
     };
-    let count = async {
-        let mut findings = 0;
-        while let Ok(numbered) = told.recv().await {
-            if let crate::LiveEvent::Block { findings: new, .. } = *numbered.event {
-                findings += new;
-            }
-        }
-        findings
-    };
-    // The pipeline ends with the feed; dropping `live` ends the count.
-    let work = async {
-        tokio::join!(feed, pipeline.run(queue, StopToken::new()));
-        drop(live);
-    };
-    let ((), findings) = tokio::join!(work, count);
-    replayed.findings = findings;
+    tokio::join!(feed, pipeline.run(queue, StopToken::new()));
+    let count = |signal, labels: &[&str]| whole(metrics.counter(signal, labels).get());
+    replayed.blocks = count(&signals::PROCESSED_BLOCKS, &[chain.as_str(), "rescan"]);
+    replayed.failed = to.above(from) + 1 - replayed.blocks;
+    replayed.findings = Severity::ALL
+        .iter()
+        .map(|severity| count(&signals::FINDINGS, &["rule", &severity.to_string()]))
+        .sum();
     Ok(replayed)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it counts things, from 0 up"
+)]
+fn whole(count: f64) -> u64 {
+    count as u64
 }

@@ -23,6 +23,8 @@ pub(crate) struct Rule {
     pub(crate) enabled: bool,
     /// The chains that it looks at.
     pub(crate) chains: Vec<ChainName>,
+    /// What it watches, as the config calls it.
+    pub(crate) watch: Vec<String>,
     /// Where the values of the variables of its expressions come from.
     pub(crate) slots: Vec<Slot>,
     /// The same for the title's expressions.

@@ -38,8 +38,20 @@ pub struct RuleSummary {
     pub chains: Vec<ChainName>,
     /// Whether it runs.
     pub enabled: bool,
+    /// The contracts that it watches, as the config calls them; none for all.
+    pub watch: Vec<String>,
     /// How bad what it finds is.
     pub severity: wk_model::Severity,
+    /// What kind of thing it finds.
+    pub class: String,
+    /// How settled a block must be before anyone is told.
+    pub deliver: wk_model::Finality,
+    /// The receivers that it names; none for those of the route.
+    pub notify: Vec<String>,
+    /// What it means, for people.
+    pub description: Option<String>,
+    /// Address of the page that says what to do.
+    pub runbook: Option<String>,
 }
 
 /// The logs of a chain that some rule looks at.
@@ -123,7 +135,13 @@ impl RuleSet {
             trigger: rule.trigger,
             chains: rule.chains.clone(),
             enabled: rule.enabled,
+            watch: rule.watch.clone(),
             severity: rule.severity,
+            class: rule.class.clone(),
+            deliver: rule.deliver,
+            notify: rule.notify.clone(),
+            description: rule.description.clone(),
+            runbook: rule.runbook.clone(),
         };
         self.0.rules.iter().map(summary).collect()
     }

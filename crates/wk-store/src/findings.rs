@@ -66,6 +66,17 @@ pub struct FindingCount {
     pub count: u64,
 }
 
+/// What came of one source of findings: a rule, a detector or a trouble.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingSource {
+    /// Its name.
+    pub name: String,
+    /// Findings of it that are kept, in whatever state.
+    pub count: u64,
+    /// When the newest of them was made.
+    pub last_at: Timestamp,
+}
+
 impl Store {
     /// Findings in the order in which they were first stored, newest first.
     pub async fn findings(&self, query: FindingQuery) -> Result<Page<FindingRow>, StoreError> {
@@ -94,6 +105,27 @@ impl Store {
             let sql = "DELETE FROM findings WHERE source_name = ? AND source_kind = 'system'";
             change(connection, sql, [CANARY])?;
             Ok(())
+        })
+        .await
+    }
+
+    /// All sources that findings are kept of, by name.
+    pub async fn finding_sources(&self) -> Result<Vec<FindingSource>, StoreError> {
+        self.read(|connection| {
+            // Counted from an index; only the newest row of each is looked up.
+            let sql = "WITH counts AS (SELECT source_name, count(*) AS number, max(seq) AS newest
+                           FROM findings GROUP BY source_name)
+                       SELECT counts.source_name, number, seen_at
+                       FROM counts JOIN findings ON findings.seq = newest
+                       WHERE NOT (counts.source_name = ? AND source_kind = 'system')
+                       ORDER BY counts.source_name";
+            rows(connection, sql, [CANARY], |row| {
+                Ok(FindingSource {
+                    name: row.get(0)?,
+                    count: row.get::<_, Db<u64>>(1)?.0,
+                    last_at: row.get::<_, Db<Timestamp>>(2)?.0,
+                })
+            })
         })
         .await
     }

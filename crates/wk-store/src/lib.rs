@@ -32,7 +32,7 @@ pub use commit::{
 pub use conditions::OpenCondition;
 pub use coverage::{CoverageQuery, CoverageSummary};
 pub use error::{OpenStore, StoreError};
-pub use findings::{FindingCount, FindingQuery, FindingRow};
+pub use findings::{FindingCount, FindingQuery, FindingRow, FindingSource};
 pub use outbox::{Claim, Delivery, OutboxCount, OutboxId, OutboxQuery, OutboxRow, OutboxState};
 pub use page::{Cursor, DEFAULT_PAGE, LARGEST_PAGE, Page};
 pub use retention::Retention;

@@ -61,9 +61,10 @@ fn write_pid(file: &mut File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use wk_model::Timestamp;
     use wk_runtime::Metrics;
 
-    use crate::{OpenStore, Store};
+    use crate::{OpenStore, Role, Store};
 
     #[tokio::test]
     async fn a_second_one_is_told_who_the_first_is() {
@@ -78,7 +79,17 @@ mod tests {
         assert!(second.to_string().contains(&format!("in use by process {pid};")), "{second}");
         // Who only reads may look on.
         Store::open_read_only(&data).unwrap().chains().await.unwrap();
+        // Who has a word to write may do so, and the first one sees it.
+        let beside = Store::open_beside(&data, &Metrics::new()).unwrap();
+        let made = beside.create_token("x", Role::Viewer, None, Timestamp(1)).await;
+        drop(beside);
+        let (row, secret) = made.unwrap();
+        let seen = clone.verify_token(secret.reveal(), Timestamp(2)).await.unwrap();
+        assert_eq!(seen.map(|token| token.id), Some(row.id));
         drop(clone);
+        // Nobody is there: that keeps nobody out who comes meanwhile.
+        let beside = Store::open_beside(&data, &Metrics::new()).unwrap();
         Store::open(&data, &Metrics::new()).unwrap();
+        drop(beside);
     }
 }

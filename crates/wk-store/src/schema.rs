@@ -45,8 +45,25 @@ pub(crate) fn open_for_writing(path: &Path, migrations: &[&str]) -> Result<Conne
     Ok(connection)
 }
 
+/// Opens the database for a few writes beside the process that works on it. Neither makes nor
+/// upgrades anything: its schema must be the current one.
+pub(crate) fn open_beside(path: &Path) -> Result<Connection, OpenStore> {
+    let connection = open_current(path)?;
+    set_up_writer(&connection).map_err(|source| database_error(path, source))?;
+    Ok(connection)
+}
+
 /// Opens the database for reading. Its schema must be the current one.
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, OpenStore> {
+    let connection = open_current(path)?;
+    let failed = |source| database_error(path, source);
+    connection.pragma_update(None, "query_only", true).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Opens the database as it is, if its schema is the current one.
+fn open_current(path: &Path) -> Result<Connection, OpenStore> {
     let failed = |source| database_error(path, source);
     if !path.exists() {
         return Err(OpenStore::Missing(path.to_owned()));
@@ -63,8 +80,6 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, OpenStore> {
     if found < known {
         return Err(OpenStore::Older { path: path.to_owned(), found, known });
     }
-    connection.pragma_update(None, "query_only", true).map_err(failed)?;
-    connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 

@@ -12,7 +12,7 @@ use crate::apply::apply;
 use crate::lock::DirectoryLock;
 use crate::outbox::forget_takers;
 use crate::readers::Readers;
-use crate::schema::{MIGRATIONS, open_for_writing};
+use crate::schema::{MIGRATIONS, open_beside, open_for_writing};
 use crate::writer::Writer;
 use crate::{Commit, Committed, OpenStore, StoreError};
 
@@ -73,6 +73,20 @@ impl Store {
         Ok(Store(Arc::new(Inner { path, readers, writer: None, thread: None, lock: None })))
     }
 
+    /// Opens the store in `dir` for a few writes, also while another process works on it: SQLite
+    /// lets writers take turns, and the other one sees what was written when it reads next. Without
+    /// a store, or with one of an older schema, it is made or upgraded, for which nobody else may
+    /// work on it.
+    pub fn open_beside(dir: &Path, metrics: &Metrics) -> Result<Store, OpenStore> {
+        let path = database_file(dir);
+        match open_beside(&path) {
+            // Holds no lock: a server that starts meanwhile must not be kept from it.
+            Ok(connection) => Store::assemble(dir, connection, None, metrics),
+            Err(OpenStore::Missing(_) | OpenStore::Older { .. }) => Store::open(dir, metrics),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The same as `open`, with a hand on the writer's connection.
     pub(crate) fn open_with(
         dir: &Path,
@@ -85,6 +99,16 @@ impl Store {
         let connection = open_for_writing(&path, &MIGRATIONS)?;
         forget_takers(&connection).map_err(failed)?;
         prepare(&connection).map_err(failed)?;
+        Store::assemble(dir, connection, Some(lock), metrics)
+    }
+
+    fn assemble(
+        dir: &Path,
+        connection: Connection,
+        lock: Option<DirectoryLock>,
+        metrics: &Metrics,
+    ) -> Result<Store, OpenStore> {
+        let path = database_file(dir);
         let readers = Readers::open(&path)?;
         let (writer, thread) = Writer::start(connection, metrics)
             .map_err(|source| OpenStore::Directory { path: dir.to_owned(), source })?;
@@ -93,7 +117,7 @@ impl Store {
             readers: Some(readers),
             writer: Some(writer),
             thread: Some(thread),
-            lock: Some(lock),
+            lock,
         })))
     }
 

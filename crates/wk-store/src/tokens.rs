@@ -201,7 +201,19 @@ impl Store {
     }
 }
 
+/// How long a token's name may be, in characters.
+const LONGEST_NAME: usize = 100;
+
 impl TokenRow {
+    /// Whether a token may be called so: something, not too long, on one line.
+    pub fn check_name(name: &str) -> Result<(), String> {
+        let length = name.chars().count();
+        if name.trim().is_empty() || length > LONGEST_NAME || name.contains(char::is_control) {
+            return Err(format!("a token's name is one line of 1 to {LONGEST_NAME} characters"));
+        }
+        Ok(())
+    }
+
     /// Whether its bearer is let in at `now`.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|expires| now < expires)

@@ -19,6 +19,11 @@ pub(crate) async fn run(
     config: Option<&Path>,
     output: Output,
 ) -> Result<(), Exit> {
+    if let (Some(from), Some(to)) = (command.from, command.to)
+        && to < from
+    {
+        return Err(Exit::usage(format!("--from {from} is above --to {to}")));
+    }
     let loaded = load_existing(config)?;
     let chain = chain_of(&loaded.config, command.chain.as_deref())?;
     let known = loaded.rules.rules();
@@ -32,16 +37,16 @@ pub(crate) async fn run(
     };
     let unreachable = |reason: String| Exit::new(Code::Unreachable, reason);
     let history = History::open(&chain, evm).await.map_err(|e| unreachable(e.to_string()))?;
-    let to = match command.to.map(Height) {
-        Some(to) => to,
-        None => {
-            let head = history.head().await;
-            head.ok_or_else(|| unreachable("no endpoint tells the newest block".to_owned()))?
-        }
-    };
-    let from = Height(command.from);
-    if to < from {
-        return Err(Exit::failure(format!("--from {from} is above --to {to}")));
+    let head = history.head().await;
+    let head = head.ok_or_else(|| unreachable("no endpoint tells the newest block".to_owned()))?;
+    let to = command.to.map_or(head, Height);
+    let first_of = |last: u64| Height((head.0 + 1).saturating_sub(last));
+    let from = command.from.map(Height).or(command.last.map(first_of)).unwrap_or(head);
+    if from.max(to) > head {
+        return Err(Exit::new(
+            Code::NotFound,
+            format!("block {} of `{chain}` does not exist yet; the newest is {head}", from.max(to)),
+        ));
     }
     let ids: Vec<&str> = command.rule.iter().map(String::as_str).collect();
     let mut backtest = Backtest::new(&history, &loaded, &chain, &ids);

@@ -2,33 +2,37 @@
 
 use std::path::Path;
 
-use serde_json::json;
-use wk_config::Environment;
+use serde_json::{Value, json};
+use wk_config::{ConfigErrors, Diagnostic, Environment};
 
+use super::existing;
 use crate::arguments::Check;
 use crate::exit::{Code, Exit};
 use crate::output::{Format, Output};
 
 pub(crate) fn run(_: Check, config: Option<&Path>, output: Output) -> Result<(), Exit> {
-    let Some(path) = wk_config::find(config) else {
-        let file = wk_config::DEFAULT_FILE;
-        return Err(Exit::new(
-            Code::NotFound,
-            format!("there is no {file} here; name a config by --config FILE"),
-        ));
-    };
+    let path = existing(config)?;
     match wk_config::load(&path, &Environment::system()) {
         Ok(loaded) => {
             let config = &loaded.config;
             let (chains, contracts) = (config.chains.len(), config.contracts.len());
             let (rules, receivers) = (config.rules.len(), config.receivers.len());
-            if output.format == Format::Table {
+            if output.format == Format::Csv {
+                faults(output, &loaded.warnings)?;
+            } else if output.format == Format::Table {
                 for warning in &loaded.warnings {
                     output.text(&warning.to_string())?;
                 }
+                let count = |number: usize, thing: &str| {
+                    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+                };
                 output.text(&format!(
-                    "{} is fine: {chains} chains, {contracts} contracts, {rules} rules, {receivers} receivers",
-                    path.display()
+                    "{} is fine: {}, {}, {}, {}",
+                    path.display(),
+                    count(chains, "chain"),
+                    count(contracts, "contract"),
+                    count(rules, "rule"),
+                    count(receivers, "receiver"),
                 ))?;
             } else {
                 output.object(&json!({
@@ -41,9 +45,37 @@ pub(crate) fn run(_: Check, config: Option<&Path>, output: Output) -> Result<(),
         Err(errors) if output.format == Format::Table => {
             Err(Exit::new(Code::Config, errors.to_string()))
         }
+        Err(errors) if output.format == Format::Csv => {
+            faults(output, errors.errors.iter().chain(&errors.warnings))?;
+            Err(Exit::quiet(Code::Config))
+        }
         Err(errors) => {
-            output.object(&json!({"ok": false, "errors": errors}))?;
+            let ConfigErrors { errors, more, warnings, files: _ } = errors;
+            output.object(&json!({
+                "ok": false, "errors": errors, "more": more, "warnings": warnings,
+            }))?;
             Err(Exit::quiet(Code::Config))
         }
     }
+}
+
+/// One row per fault; none for a good config.
+fn faults<'a>(
+    output: Output,
+    faults: impl IntoIterator<Item = &'a Diagnostic>,
+) -> std::io::Result<()> {
+    let row = |fault: &Diagnostic| {
+        let at = fault.at.as_ref();
+        json!({
+            "severity": fault.severity,
+            "file": at.map(|at| at.file.as_str()),
+            "line": at.map(|at| at.line),
+            "column": at.map(|at| at.column),
+            "key": fault.key,
+            "message": fault.message,
+            "hint": fault.hint,
+        })
+    };
+    let rows: Vec<Value> = faults.into_iter().map(row).collect();
+    output.rows(&["severity", "file", "line", "column", "key", "message", "hint"], &rows)
 }

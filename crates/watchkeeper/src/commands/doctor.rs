@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wk_chain::rpc::{EndpointStatus, Health, Pool};
 use wk_config::{ChainConfig, Loaded};
 use wk_model::ChainName;
-use wk_notifiers::{Message, Receivers};
+use wk_notifiers::{Channel, Message, Receivers};
 use wk_runtime::{Clock, Metrics, StopToken};
 
 use super::load_existing;
@@ -108,8 +108,10 @@ async fn endpoints(loaded: &Loaded, findings: &mut Vec<Finding>) {
         let drain = tokio::spawn(async move { while observations.recv().await.is_some() {} });
         let settled = async {
             loop {
-                let known = |status: &EndpointStatus| {
-                    status.health != Health::Unknown && status.head.is_some()
+                let known = |status: &EndpointStatus| match status.health {
+                    Health::Unknown => false,
+                    Health::Down | Health::Quarantined => true,
+                    Health::Healthy | Health::Limited => status.head.is_some(),
                 };
                 if pool.endpoints().iter().all(known) {
                     break;
@@ -120,12 +122,7 @@ async fn endpoints(loaded: &Loaded, findings: &mut Vec<Finding>) {
         // Those that did not show themselves by then are reported as they are.
         let _ = tokio::time::timeout(PATIENCE, settled).await;
         findings.extend(pool.endpoints().iter().map(|status| endpoint(chain, status)));
-        let heads: Vec<u64> = pool
-            .endpoints()
-            .iter()
-            .filter_map(|s| s.head.map(|head| head.block.height.0))
-            .collect();
-        if heads.len() == 1 {
+        if pool.endpoints().len() == 1 {
             findings.push(
                 Finding::new(
                     format!("chain {chain}"),
@@ -151,7 +148,8 @@ fn endpoint(chain: &ChainName, status: &EndpointStatus) -> Finding {
         }
         (Health::Down | Health::Unknown, _) | (_, None) => {
             let detail = if reason.is_empty() { "no answer".to_owned() } else { reason };
-            Finding::new(check, "fail", detail).fix("check the URL, the key and the network")
+            Finding::new(check, "fail", detail)
+                .fix(format!("check its URL and key under chains.{chain}.evm.rpc, and the network"))
         }
         (Health::Limited, Some(_)) => Finding::new(check, "warn", reason),
         (Health::Healthy, Some(head)) => {
@@ -191,16 +189,23 @@ async fn channels(loaded: &Loaded, send: bool, findings: &mut Vec<Finding>) {
     }
     for (target, channel) in receivers.channels() {
         let check = format!("channel {target}");
-        let tried = if send {
-            let message = Message::test(Clock::system().now());
-            channel.send(&message, "doctor").await.map(|()| "test message sent".to_owned())
-        } else {
-            channel.probe().await
+        let tried = match channel {
+            // Our own output goes there.
+            Channel::Stdout(_) => channel.probe().await,
+            Channel::Webhook(_) | Channel::Slack(_) if send => {
+                let message = Message::test(Clock::system().now());
+                channel.send(&message, "doctor").await.map(|()| "test message sent".to_owned())
+            }
+            Channel::Webhook(_) | Channel::Slack(_) => channel.probe().await,
         };
         findings.push(match tried {
             Ok(detail) => Finding::new(check, "ok", detail),
-            Err(error) => Finding::new(check, "fail", error.to_string())
-                .fix("check the URL and the secret of this channel"),
+            Err(error) => {
+                let key = target.replace('/', ".");
+                Finding::new(check, "fail", error.to_string()).fix(format!(
+                    "check `url` and the secrets under receivers.{key}, and that it is reachable from here"
+                ))
+            }
         });
     }
 }

@@ -23,23 +23,34 @@ use crate::exit::{Code, Exit};
 
 /// The config that was named, or `watchkeeper.yaml`, or the defaults.
 pub(crate) fn load(given: Option<&Path>) -> Result<Loaded, Exit> {
-    let loaded = match wk_config::find(given) {
-        Some(path) => wk_config::load(&path, &Environment::system()),
-        None => wk_config::load_text("", &Environment::system()),
+    let loaded = if given.is_some() || wk_config::find(None).is_some() {
+        wk_config::load(&existing(given)?, &Environment::system())
+    } else {
+        wk_config::load_text("", &Environment::system())
     };
     loaded.map_err(|errors| Exit::new(Code::Config, errors.to_string()))
 }
 
 /// The config that was named; there must be one.
 pub(crate) fn load_existing(given: Option<&Path>) -> Result<Loaded, Exit> {
-    if wk_config::find(given).is_none() {
-        let file = wk_config::DEFAULT_FILE;
-        return Err(Exit::new(
-            Code::NotFound,
-            format!("there is no {file} here; name a config by --config FILE"),
-        ));
-    }
+    existing(given)?;
     load(given)
+}
+
+/// Where the config is that was named; there must be one.
+pub(crate) fn existing(given: Option<&Path>) -> Result<PathBuf, Exit> {
+    let missing = match given {
+        Some(path) if path.exists() => return Ok(path.to_owned()),
+        Some(path) => format!("there is no config at `{}`", path.display()),
+        None => match wk_config::find(None) {
+            Some(path) => return Ok(path),
+            None => {
+                let file = wk_config::DEFAULT_FILE;
+                format!("there is no {file} here; name a config by --config FILE")
+            }
+        },
+    };
+    Err(Exit::new(Code::NotFound, missing))
 }
 
 /// The folder of the data: as asked, else as the config says.
@@ -55,14 +66,18 @@ pub(crate) fn open_to_read(folder: &Path) -> Result<Store, Exit> {
     Store::open_read_only(folder).map_err(|error| store_exit(&error))
 }
 
-/// The store, to change; a running Watchkeeper has it for itself.
+/// The store, to change; a running Watchkeeper goes on beside.
 pub(crate) fn open_to_write(folder: &Path) -> Result<Store, Exit> {
-    Store::open(folder, &Metrics::new()).map_err(|error| store_exit(&error))
+    Store::open_beside(folder, &Metrics::new()).map_err(|error| store_exit(&error))
 }
 
 pub(crate) fn store_exit(error: &OpenStore) -> Exit {
     let code = if matches!(error, OpenStore::Missing(_)) { Code::NotFound } else { Code::Failure };
-    Exit::new(code, error.to_string())
+    // The source says the rest, where there is one.
+    match std::error::Error::source(error) {
+        Some(source) => Exit::new(code, format!("{error}: {source}")),
+        None => Exit::new(code, error.to_string()),
+    }
 }
 
 /// The chain that is meant: the named one, or the only one.
@@ -77,7 +92,7 @@ pub(crate) fn chain_of(config: &Config, asked: Option<&str>) -> Result<wk_model:
         (None, [name]) => Ok(wk_model::ChainName::new(name)),
         (None, []) => Err(Exit::new(Code::Config, "the config has no chain")),
         (None, _) => Err(Exit::new(
-            Code::Failure,
+            Code::Usage,
             format!("name the chain by --chain; the config has: {}", names.join(", ")),
         )),
     }

@@ -17,6 +17,10 @@ pub(crate) async fn run(
     config: Option<&Path>,
     output: Output,
 ) -> Result<(), Exit> {
+    if command.to < command.from {
+        let (from, to) = (command.from, command.to);
+        return Err(Exit::usage(format!("--from {from} is above --to {to}")));
+    }
     let loaded = load_existing(config)?;
     let chain = chain_of(&loaded.config, command.chain.as_deref())?;
     let (from, to) = (Height(command.from), Height(command.to));
@@ -25,6 +29,7 @@ pub(crate) async fn run(
     progress.finish();
     let replayed = replayed.map_err(|error| match error {
         ReplayError::Open(error) => store_exit(&error),
+        error @ ReplayError::Ahead { .. } => Exit::new(Code::NotFound, error.to_string()),
         ReplayError::History(error) => Exit::new(Code::Unreachable, error.to_string()),
         error @ (ReplayError::Chain(_) | ReplayError::Store(_)) => Exit::failure(error.to_string()),
     })?;

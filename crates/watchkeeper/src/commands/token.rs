@@ -37,8 +37,7 @@ pub(crate) async fn run(command: Token, config: Option<&Path>, output: Output) -
             )?;
         }
         TokenAction::Revoke { id } => {
-            let token: TokenId = id.parse().map_err(Exit::failure)?;
-            if !open_to_write(&folder)?.revoke_token(token, now).await? {
+            if !open_to_write(&folder)?.revoke_token(TokenId(id), now).await? {
                 return Err(Exit::new(Code::NotFound, format!("there is no valid token {id}")));
             }
         }

@@ -36,8 +36,11 @@ impl Watchkeeper {
     pub(crate) async fn start_again(&mut self) {
         self.spawn();
         let log = self.log_path();
+        let child = self.child.as_mut().expect("it was just started");
         let url = wait_for("the program tells its address", Duration::from_secs(30), async || {
             let text = std::fs::read_to_string(&log).ok()?;
+            let ended = child.try_wait().expect("it can be asked");
+            assert!(ended.is_none(), "the program ended at once:\n{text}");
             let (_, rest) = text.split_once("status page and API on ")?;
             Some(rest.split_whitespace().next()?.to_owned())
         })
@@ -190,4 +193,47 @@ pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     let ticks = |at: usize| fields[at].parse::<f64>().expect("a number");
     // User and system time in clock ticks, of which Linux has 100 a second.
     (ticks(11) + ticks(12)) / 100.0
+}
+
+/// How a command ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// The output, which is JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+/// Runs a command of the program in `folder` to its end, without a terminal and without the
+/// environment's settings.
+pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> Ended {
+    run_with(folder, arguments, &[]).await
+}
+
+/// The same with these variables in its environment.
+pub(crate) async fn run_with(
+    folder: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Ended {
+    let mut command = tokio::process::Command::new(BINARY);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    for name in ["RPC_URL", "WATCHKEEPER_CONFIG", "WATCHKEEPER_LOG"] {
+        command.env_remove(name);
+    }
+    command.envs(environment.iter().copied());
+    let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{arguments:?} did not end within a minute"));
+    let output = output.expect("the program can be started");
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("it prints UTF-8"),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
 }

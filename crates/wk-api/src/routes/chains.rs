@@ -1,13 +1,14 @@
 //! Chains, their blocks, and which of those were looked at.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use wk_engine::ChainStatus;
 use wk_model::{ChainName, Height};
 use wk_store::{BlockQuery, CoverageQuery, Cursor};
 
 use super::App;
 use crate::error::Problem;
+use crate::extract::{Path, Query};
 use crate::wire::{Chain, Coverage, CoverageRange, HeightQuery, PageOf, ProcessedBlock};
 
 /// All chains with their endpoints
@@ -20,7 +21,7 @@ pub(crate) async fn chains(State(app): State<App>) -> Json<Vec<Chain>> {
 /// One chain with its endpoints
 #[utoipa::path(get, path = "/api/v1/chains/{chain}", tag = "chains",
     params(("chain" = String, Path, description = "Name in the config")),
-    responses((status = 200, body = Chain), (status = 404, body = Problem)))]
+    responses((status = 200, body = Chain), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn chain(
     State(app): State<App>,
     Path(chain): Path<String>,
@@ -32,7 +33,7 @@ pub(crate) async fn chain(
 /// Processed blocks, newest first
 #[utoipa::path(get, path = "/api/v1/chains/{chain}/blocks", tag = "chains",
     params(("chain" = String, Path, description = "Name in the config"), HeightQuery),
-    responses((status = 200, body = PageOf<ProcessedBlock>), (status = 404, body = Problem)))]
+    responses((status = 200, body = PageOf<ProcessedBlock>), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn blocks(
     State(app): State<App>,
     Path(chain): Path<String>,
@@ -52,7 +53,7 @@ pub(crate) async fn blocks(
 /// Which blocks were looked at, in sum
 #[utoipa::path(get, path = "/api/v1/chains/{chain}/coverage", tag = "chains",
     params(("chain" = String, Path, description = "Name in the config")),
-    responses((status = 200, body = Coverage), (status = 404, body = Problem)))]
+    responses((status = 200, body = Coverage), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn coverage(
     State(app): State<App>,
     Path(chain): Path<String>,
@@ -66,7 +67,7 @@ pub(crate) async fn coverage(
 /// Ranges of blocks that were verified alike, highest first
 #[utoipa::path(get, path = "/api/v1/chains/{chain}/coverage/ranges", tag = "chains",
     params(("chain" = String, Path, description = "Name in the config"), HeightQuery),
-    responses((status = 200, body = PageOf<CoverageRange>), (status = 404, body = Problem)))]
+    responses((status = 200, body = PageOf<CoverageRange>), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn coverage_ranges(
     State(app): State<App>,
     Path(chain): Path<String>,

@@ -1,17 +1,18 @@
 //! Findings.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use wk_model::{AssetId, ChainName, FindingId, Timestamp};
 use wk_store::{Cursor, FindingQuery};
 
 use super::{App, list};
 use crate::error::Problem;
+use crate::extract::{Path, Query};
 use crate::wire::{Finding, FindingsQuery, PageOf};
 
 /// Findings, newest first
 #[utoipa::path(get, path = "/api/v1/findings", tag = "findings", params(FindingsQuery),
-    responses((status = 200, body = PageOf<Finding>), (status = 400, body = Problem)))]
+    responses((status = 200, body = PageOf<Finding>), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn findings(
     State(app): State<App>,
     Query(query): Query<FindingsQuery>,
@@ -36,7 +37,7 @@ pub(crate) async fn findings(
 /// One finding with its evidence
 #[utoipa::path(get, path = "/api/v1/findings/{id}", tag = "findings",
     params(("id" = String, Path, description = "Id of the finding")),
-    responses((status = 200, body = Finding), (status = 404, body = Problem)))]
+    responses((status = 200, body = Finding), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn finding(
     State(app): State<App>,
     Path(id): Path<String>,

@@ -15,6 +15,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -23,9 +24,10 @@ use wk_engine::Handle;
 use wk_runtime::StopToken;
 use wk_store::Role;
 
-use crate::auth;
 use crate::error::Problem;
 use crate::serve::ServeOptions;
+use crate::wire::BlockEvent;
+use crate::{auth, description};
 
 /// What every request can reach.
 #[derive(Clone)]
@@ -39,12 +41,18 @@ pub(crate) struct App {
 /// Requests carry small JSON documents at most.
 const LARGEST_BODY: usize = 64 * 1024;
 
+/// Paths and queries carry names, ids and a search text.
+const LONGEST_URI: usize = 8 * 1024;
+
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Watchkeeper",
-    description = "Chains, coverage, findings and messages of a Watchkeeper. Lists are paged, newest first: pass `next` as `cursor`. Errors are problem details (RFC 9457) with a stable `code`.",
-    license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
-))]
+#[openapi(
+    components(schemas(BlockEvent)),
+    info(
+        title = "Watchkeeper",
+        description = "Chains, coverage, findings and messages of a Watchkeeper. Lists are paged, newest first: pass `next` as `cursor`. Errors are problem details (RFC 9457) with a stable `code`.",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
+    )
+)]
 struct Description;
 
 fn api() -> OpenApiRouter<App> {
@@ -60,6 +68,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(outbox::messages))
         .routes(routes!(outbox::resend_all))
         .routes(routes!(outbox::resend))
+        .routes(routes!(outbox::targets))
+        .routes(routes!(rules::rules))
         .routes(routes!(rules::errors))
         .routes(routes!(stream::stream))
         .routes(routes!(tokens::tokens, tokens::create))
@@ -68,8 +78,8 @@ fn api() -> OpenApiRouter<App> {
 
 /// The OpenAPI description as JSON.
 pub fn openapi() -> String {
-    let (_, description) = api().split_for_parts();
-    description.to_pretty_json().unwrap_or_default()
+    let (_, made) = api().split_for_parts();
+    description::complete(made).to_pretty_json().unwrap_or_default()
 }
 
 /// The whole server.
@@ -90,6 +100,9 @@ pub(crate) fn router(handle: Handle, options: ServeOptions, stop: StopToken) -> 
     guarded
         .merge(open)
         .fallback(|| async { Problem::not_found("there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::method_not_allowed("this path knows other methods only")
+        })
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(from_fn(harden))
         .with_state(app)
@@ -103,13 +116,19 @@ async fn harden(
     const HEADERS: [(HeaderName, &str); 4] = [
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
     ];
-    let mut response = next.run(request).await;
+    let length = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
+    let mut response = if length > LONGEST_URI {
+        Problem::uri_too_long(format!("path and query may have {LONGEST_URI} bytes at most"))
+            .into_response()
+    } else {
+        next.run(request).await
+    };
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
@@ -11,16 +11,20 @@ use futures_util::stream::unfold;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use wk_engine::{LiveEvent, Numbered};
-use wk_runtime::StopToken;
 
 use super::App;
+use super::chains::chain_of;
 use crate::error::Problem;
-use crate::wire::StreamQuery;
+use crate::extract::Query;
+use crate::wire::{BlockEvent, Finding, StreamQuery};
 
 /// Names of the topics, as `event:` gives them.
 const TOPICS: [&str; 3] = ["block", "finding", "health"];
 
 /// Blocks, findings and health as they happen (server-sent events)
+///
+/// The data of a `block` event is a `BlockEvent`, that of a `finding` event a `Finding`, that of a
+/// `health` event the `Chain` whose health, or that of an endpoint of it, changed.
 ///
 /// Each event has an `id`; a client that comes back with `Last-Event-ID` gets what it missed, as far
 /// as it is kept (1,024 events). An event `lost` says that the client was too slow and how many
@@ -42,7 +46,7 @@ pub(crate) async fn stream(
     }
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let (missed, receiver) = app.handle.live.listen(last);
-    let listener = Listener { missed: missed.into(), receiver, topics, stop: app.stop.clone() };
+    let listener = Listener { app, missed: missed.into(), receiver, topics };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -51,10 +55,10 @@ pub(crate) async fn stream(
 }
 
 struct Listener {
+    app: App,
     missed: std::collections::VecDeque<Numbered>,
     receiver: Receiver<Numbered>,
     topics: Vec<String>,
-    stop: StopToken,
 }
 
 impl Listener {
@@ -63,7 +67,7 @@ impl Listener {
         loop {
             let numbered = match self.missed.pop_front() {
                 Some(numbered) => numbered,
-                None => match self.stop.run(self.receiver.recv()).await? {
+                None => match self.app.stop.run(self.receiver.recv()).await? {
                     Ok(numbered) => numbered,
                     Err(RecvError::Lagged(count)) => {
                         return Some(Event::default().event("lost").data(count.to_string()));
@@ -73,14 +77,33 @@ impl Listener {
             };
             let topic = match *numbered.event {
                 LiveEvent::Block { .. } => "block",
-                LiveEvent::Finding { .. } => "finding",
+                LiveEvent::Finding(_) => "finding",
                 LiveEvent::Health(_) => "health",
             };
             if self.topics.iter().any(|wanted| wanted == topic) {
-                let data = serde_json::to_string(&*numbered.event).unwrap_or_default();
+                let data = self.data(&numbered.event);
                 let id = numbered.id.to_string();
                 return Some(Event::default().id(id).event(topic).data(data));
             }
         }
+    }
+    /// What happened, as JSON on one line.
+    fn data(&self, event: &LiveEvent) -> String {
+        let json = match event {
+            LiveEvent::Block { chain, link, transactions, findings, reverted } => {
+                serde_json::to_string(&BlockEvent {
+                    chain: chain.to_string(),
+                    link: (*link).into(),
+                    transactions: *transactions,
+                    findings: *findings,
+                    reverted: *reverted,
+                })
+            }
+            LiveEvent::Finding(row) => serde_json::to_string(&Finding::from((**row).clone())),
+            LiveEvent::Health(status) => {
+                serde_json::to_string(&chain_of(&self.app, (**status).clone()))
+            }
+        };
+        json.unwrap_or_default()
     }
 }

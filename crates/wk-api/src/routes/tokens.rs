@@ -1,13 +1,14 @@
 //! API tokens.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use wk_model::Timestamp;
-use wk_store::TokenId;
+use wk_store::{TokenId, TokenRow};
 
 use super::App;
 use crate::error::Problem;
+use crate::extract::{Body, Path};
 use crate::wire::{MadeToken, NewToken, Token};
 
 /// All tokens, without their secrets
@@ -19,11 +20,12 @@ pub(crate) async fn tokens(State(app): State<App>) -> Result<Json<Vec<Token>>, P
 
 /// Make a token; its secret is shown this once
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken,
-    responses((status = 201, body = MadeToken), (status = 400, body = Problem)))]
+    responses((status = 201, body = MadeToken), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn create(
     State(app): State<App>,
-    Json(new): Json<NewToken>,
+    Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<MadeToken>), Problem> {
+    TokenRow::check_name(&new.name).map_err(Problem::bad_request)?;
     let role = new.role.parse().map_err(Problem::bad_request)?;
     let expires_at = new.expires_at.map(Timestamp);
     let now = app.handle.clock.now();
@@ -35,7 +37,7 @@ pub(crate) async fn create(
 /// Make a token useless at once
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens",
     params(("id" = i64, Path, description = "Id of the token")),
-    responses((status = 204), (status = 404, body = Problem)))]
+    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn revoke(
     State(app): State<App>,
     Path(id): Path<i64>,

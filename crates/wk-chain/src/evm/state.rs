@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
-use wk_model::{Address, B256, BlockRef, Bytes, U256};
+use tokio::time::Instant;
+use wk_model::{Address, B256, BlockRef, Bytes, Height, U256};
 
 use super::fetch::quantity;
 use super::json::{FromWire, value};
@@ -19,7 +22,12 @@ pub struct StateReader {
     pool: Pool,
     purpose: Purpose,
     by_number: Arc<AtomicBool>,
+    pruned: Arc<Mutex<Option<(Height, Instant)>>>,
 }
+
+/// For so long, state below a block whose state was gone is not asked for: a full node keeps that of
+/// the newest blocks only, and nobody gains from hearing so thousands of times.
+const GONE: Duration = Duration::from_secs(60);
 
 /// State could not be read.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -54,7 +62,12 @@ pub enum ReadState {
 impl StateReader {
     /// Reads for `purpose` through `pool`.
     pub fn new(pool: &Pool, purpose: Purpose) -> StateReader {
-        StateReader { pool: pool.clone(), purpose, by_number: Arc::default() }
+        StateReader {
+            pool: pool.clone(),
+            purpose,
+            by_number: Arc::default(),
+            pruned: Arc::default(),
+        }
     }
 
     /// What a call to `to` with `data` returns at `block`.
@@ -117,6 +130,27 @@ impl StateReader {
     }
 
     async fn read<T: FromWire>(
+        &self,
+        method: &'static str,
+        block: BlockRef,
+        params: impl Fn(Value) -> Value,
+    ) -> Result<T, ReadState> {
+        if self.is_gone(block.height) {
+            return Err(ReadState::Pruned { block });
+        }
+        let read = self.ask(method, block, params).await;
+        if matches!(read, Err(ReadState::Pruned { .. })) {
+            *self.pruned.lock() = Some((block.height, Instant::now()));
+        }
+        read
+    }
+
+    /// Whether the state at `height`, or above it, was gone a moment ago.
+    fn is_gone(&self, height: Height) -> bool {
+        self.pruned.lock().is_some_and(|(gone, at)| height <= gone && at.elapsed() < GONE)
+    }
+
+    async fn ask<T: FromWire>(
         &self,
         method: &'static str,
         block: BlockRef,

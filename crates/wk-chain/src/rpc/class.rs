@@ -217,7 +217,9 @@ fn classify_error(error: &RpcError) -> (ErrorClass, Remedy) {
         -32_005 => limited(),
         4_444 => (ErrorClass::RpcPruned, Remedy::Elsewhere),
         -32_601 => (ErrorClass::RpcMethodMissing, Remedy::Elsewhere),
-        _ if has(PRUNED) => (ErrorClass::RpcPruned, Remedy::Elsewhere),
+        _ if has(PRUNED) || hints::is_far_below(&text) => {
+            (ErrorClass::RpcPruned, Remedy::Elsewhere)
+        }
         _ if has(HEADER_NOT_FOUND) => (ErrorClass::RpcHeaderNotFound, Remedy::Retry),
         -32_001 => (ErrorClass::RpcHeaderNotFound, Remedy::Retry),
         _ if has(METHOD_MISSING) => (ErrorClass::RpcMethodMissing, Remedy::Elsewhere),
@@ -290,6 +292,7 @@ const PRUNED: &[&str] = &[
     "state is not available",
     "state not available",
     "state unavailable",
+    "no state available",
     "state at block",
     "archive",
     "history is not available",
@@ -476,6 +479,12 @@ mod tests {
             RpcPruned,
             Then::Elsewhere,
         );
+        check(-32_000, "No state available for block 0x12", none(), RpcPruned, Then::Elsewhere);
+        let out_of_range = |height: u64, asked: u64| {
+            format!("BlockOutOfRangeError: block height is {height} but requested was {asked}")
+        };
+        check(-32_602, &out_of_range(44, 5), none(), RpcPruned, Then::Elsewhere);
+        check(-32_602, &out_of_range(44, 45), none(), RpcInvalidParams, Then::Elsewhere);
         check(-32_000, "header not found", none(), RpcHeaderNotFound, Then::Retry);
         check(-32_001, "Resource not found.", none(), RpcHeaderNotFound, Then::Retry);
         check(

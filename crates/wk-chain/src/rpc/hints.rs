@@ -37,6 +37,19 @@ pub(crate) fn is_rate(data: &Value) -> bool {
     data.get("rate").is_some_and(|rate| rate.get("backoff_seconds").is_some())
 }
 
+/// Whether a block is out of range because it is below the head: anvil says so of state that it has
+/// dropped, in the words that it uses for blocks that are yet to come.
+pub(crate) fn is_far_below(lower_case: &str) -> bool {
+    let number = |after: &str| {
+        let (_, rest) = lower_case.split_once(after)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+    };
+    match (number("block height is "), number("but requested was ")) {
+        (Some(height), Some(asked)) => asked <= height,
+        _ => false,
+    }
+}
+
 /// A range that the endpoint says will work, such as `[0x10, 0x2f]` or `range 16-47`; both ends
 /// inclusive.
 pub(crate) fn suggested_range(message: &str) -> Option<(u64, u64)> {

@@ -174,6 +174,7 @@ impl Compiler<'_> {
             trigger,
             enabled: config.is_enabled(),
             chains: watch.chains.clone(),
+            watch: config.watch.0.clone(),
             slots,
             title_slots: title_names.slots,
             types: ObjectTypes { block, tx, event },
