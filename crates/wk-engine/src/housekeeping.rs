@@ -1,6 +1,7 @@
 //! Regular looks at ourselves: figures for the metrics, and forgetting what is too old.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -11,6 +12,7 @@ use wk_model::{ChainName, Timestamp};
 use wk_runtime::StopToken;
 use wk_store::{Retention, StoreError};
 
+use crate::engine::Rules;
 use crate::{Handle, LiveEvent, signals};
 
 /// Time between two looks at the endpoints.
@@ -20,15 +22,16 @@ const ROUND: u64 = 10;
 /// Time between two rounds of forgetting: small rounds disturb nobody.
 const PRUNE_EVERY: Duration = Duration::from_secs(15 * 60);
 
+/// How an endpoint is doing, and why.
+type EndpointHealth = (EndpointName, Health, Option<String>);
+
 /// Looks after what nobody else does.
 #[derive(Clone)]
 pub(crate) struct Housekeeping {
     pub(crate) handle: Handle,
     pub(crate) server: watch::Receiver<ServerConfig>,
+    pub(crate) rules: watch::Receiver<Arc<Rules>>,
 }
-
-/// How an endpoint is doing, and why.
-type EndpointHealth = (EndpointName, Health, Option<String>);
 
 impl Housekeeping {
     /// Looks until `stop`.
@@ -99,7 +102,7 @@ impl Housekeeping {
         let retention = retention(&self.server.borrow().retention, now);
         // What rules remember is forgotten by the pipelines, as windows move on; that of rules
         // that are gone by nobody else.
-        let summaries = self.handle.rules.borrow().set.rules();
+        let summaries = self.rules.borrow().set.rules();
         let rules = summaries.into_iter().map(|rule| rule.id).collect();
         let rows = store.prune(retention).await? + store.keep_rules(rules).await?;
         metrics.counter(&signals::PRUNED_ROWS, &[]).add(rows as f64);
@@ -127,8 +130,6 @@ fn retention(config: &RetentionConfig, now: Timestamp) -> Retention {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use wk_config::Environment;
     use wk_model::{AssetId, FindingBuilder, Severity};
     use wk_runtime::{Clock, Metrics, Supervisor, Wake};
@@ -136,7 +137,6 @@ mod tests {
 
     use super::*;
     use crate::ConfigState;
-    use crate::engine::{Rules, receivers_of};
 
     const NOW: Timestamp = Timestamp(1_795_383_364_000);
     const DAY: Duration = Duration::from_secs(86_400);
@@ -144,8 +144,10 @@ mod tests {
     fn housekeeping(folder: &std::path::Path, clock: &Clock, config: &str) -> Housekeeping {
         let loaded = wk_config::load_text(config, &Environment::system()).unwrap();
         let metrics = Metrics::new();
+        let (_, server) = watch::channel(loaded.config.server.clone());
         let rules = Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() };
-        let receivers = receivers_of(&loaded.config).unwrap();
+        let (_, rules) = watch::channel(Arc::new(rules));
+        let (_, receivers) = watch::channel(Default::default());
         let handle = Handle {
             store: Store::open(folder, &metrics).unwrap(),
             metrics,
@@ -157,11 +159,10 @@ mod tests {
             pools: Default::default(),
             config: Arc::new(ConfigState { loaded_at: NOW, error: None }.into()),
             wake_delivery: Wake::new(),
-            rules: watch::channel(Arc::new(rules)).1,
-            receivers: watch::channel(Arc::new(receivers)).1,
+            rules: rules.clone(),
+            receivers,
         };
-        let (_, server) = watch::channel(loaded.config.server.clone());
-        Housekeeping { handle, server }
+        Housekeeping { handle, server, rules }
     }
 
     async fn find(housekeeping: &Housekeeping, clock: &Clock) {

@@ -99,6 +99,16 @@ impl Store {
         self.read(move |connection| by_id(connection, id)).await
     }
 
+    /// Removes canaries with their deliveries.
+    pub async fn forget_canaries(&self) -> Result<(), StoreError> {
+        self.write(|connection| {
+            let sql = "DELETE FROM findings WHERE source_name = ? AND source_kind = 'system'";
+            change(connection, sql, [CANARY])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// All sources that findings are kept of, by name.
     pub async fn finding_sources(&self) -> Result<Vec<FindingSource>, StoreError> {
         self.read(|connection| {
@@ -107,24 +117,15 @@ impl Store {
                            FROM findings GROUP BY source_name)
                        SELECT counts.source_name, number, seen_at
                        FROM counts JOIN findings ON findings.seq = newest
+                       WHERE NOT (counts.source_name = ? AND source_kind = 'system')
                        ORDER BY counts.source_name";
-            rows(connection, sql, [], |row| {
+            rows(connection, sql, [CANARY], |row| {
                 Ok(FindingSource {
                     name: row.get(0)?,
                     count: row.get::<_, Db<u64>>(1)?.0,
                     last_at: row.get::<_, Db<Timestamp>>(2)?.0,
                 })
             })
-        })
-        .await
-    }
-
-    /// Removes canaries with their deliveries.
-    pub async fn forget_canaries(&self) -> Result<(), StoreError> {
-        self.write(|connection| {
-            let sql = "DELETE FROM findings WHERE source_name = ? AND source_kind = 'system'";
-            change(connection, sql, [CANARY])?;
-            Ok(())
         })
         .await
     }
