@@ -17,6 +17,7 @@ run: build ## build, then watch RPC_URL, a node on loopback, or the built-in dem
 
 build:
 	cargo build --locked --profile quick --package watchkeeper
+	@mkdir -p target/quick && test $(BIN) -ef target/quick/watchkeeper || ln -sf $(BIN) target/quick/watchkeeper
 
 test: tools ## install what the tests need, then run all of them
 	cargo nextest run --locked --cargo-profile quick --workspace
@@ -33,6 +34,10 @@ lint: ## formatting, clippy, tidy
 
 generate: ## write schemas/ and docs/reference/ from the code
 	cargo xtask generate
+
+bench: ## latency of live watching, and speed of backfill, beside a real node
+	cargo bench --locked --profile quick --package watchkeeper --bench live -- 10
+	cargo bench --locked --profile quick --package watchkeeper --bench backfill -- 1000
 
 clean: ## remove build results of this clone
 	rm -rf target node_modules
