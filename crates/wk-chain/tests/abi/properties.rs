@@ -260,7 +260,7 @@ proptest! {
         data.truncate(data.len().saturating_sub(cut));
         let mut topics: Vec<B256> = topics.into_iter().map(B256::from).collect();
         let rows: Vec<&str> =
-            include_str!("../src/abi/known_events.tsv").lines().skip(1).collect();
+            include_str!("../../src/abi/known_events.tsv").lines().skip(1).collect();
         let standard: B256 =
             rows[known.index(rows.len())][..66].parse().expect("the first column");
         for first in [None, Some(event.topic0()), Some(standard)] {

@@ -1,10 +1,8 @@
 //! The five-minute path: a chain, a contract, a rule, a message; and its retraction.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::Watchkeeper;
+use crate::support::Watchkeeper;
 use wk_testkit::{Fixture, Receiver, Tx, anvil_or_skip, ether, number};
 
 #[tokio::test(flavor = "multi_thread")]

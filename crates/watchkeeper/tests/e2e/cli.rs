@@ -1,12 +1,10 @@
 //! The command line as scripts see it: exit codes, and data only on stdout.
 
-mod support;
-
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::{Watchkeeper, run};
 use serde_json::Value;
-use support::{Watchkeeper, run};
 use tempfile::TempDir;
 use wk_testkit::{Anvil, Fixture, Receiver, Trouble, Tx, anvil_or_skip, ether, number, wait_until};
 
@@ -394,7 +392,7 @@ async fn schemas_and_completions_are_printed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_has_enough_is_no_fault() {
     let folder = folder(&[]);
-    let program = support::BINARY;
+    let program = crate::support::BINARY;
     let line = format!("'{program}' schema config | head -n 1; echo \"${{PIPESTATUS[0]}}\"");
     let output = std::process::Command::new("bash")
         .args(["-c", &line])

@@ -451,9 +451,9 @@ fn weight(value: &DynSolValue) -> usize {
     }
 }
 
-const KNOWN_EVENTS: &str = include_str!("../src/abi/known_events.tsv");
-const KNOWN_FUNCTIONS: &str = include_str!("../src/abi/known_functions.tsv");
-const KNOWN_ERRORS: &str = include_str!("../src/abi/known_errors.tsv");
+const KNOWN_EVENTS: &str = include_str!("../../src/abi/known_events.tsv");
+const KNOWN_FUNCTIONS: &str = include_str!("../../src/abi/known_functions.tsv");
+const KNOWN_ERRORS: &str = include_str!("../../src/abi/known_errors.tsv");
 
 fn rows(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     table.lines().skip(1).map(|line| line.split('\t').collect())

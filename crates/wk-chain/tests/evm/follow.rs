@@ -1,12 +1,10 @@
 //! The follower against a chain that lives in the test, over real HTTP and WebSockets.
 
-mod evm_sim;
-
 use std::time::Duration;
 
-use evm_sim::SimChain;
-use evm_sim::nodes::{Faults, SimNode};
-use evm_sim::watch::Watch;
+use crate::sim::SimChain;
+use crate::sim::nodes::{Faults, SimNode};
+use crate::sim::watch::Watch;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;

@@ -1,19 +1,17 @@
 //! The README's path to the first alert, as a newcomer walks it; the same in both languages.
 
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::{BINARY, Ended, run_with};
 use serde_json::Value;
-use support::{BINARY, Ended, run_with};
 use wk_testkit::{Anvil, anvil_or_skip, http_client};
 
 const READMES: [(&str, &str); 2] = [
-    ("README.md", include_str!("../../../README.md")),
-    ("README.zh-CN.md", include_str!("../../../README.zh-CN.md")),
+    ("README.md", include_str!("../../../../README.md")),
+    ("README.zh-CN.md", include_str!("../../../../README.zh-CN.md")),
 ];
 
 /// The fenced blocks of this language, without their indentation.

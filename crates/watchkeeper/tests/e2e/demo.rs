@@ -1,12 +1,10 @@
 //! The demo: no network, no config, and within seconds all that it promises.
 
-mod support;
-
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::BINARY;
 use serde_json::Value;
-use support::BINARY;
 use wk_testkit::{http_client, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]

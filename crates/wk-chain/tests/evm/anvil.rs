@@ -1,11 +1,9 @@
 //! The follower against a real chain: every block of anvil verifies, reorgs are followed, and no
 //! fault of an endpoint costs an event.
 
-mod evm_sim;
-
 use std::time::Duration;
 
-use evm_sim::watch::{Record, Watch};
+use crate::sim::watch::{Record, Watch};
 use serde_json::{Value, json};
 use wk_chain::evm::Resume;
 use wk_model::{Address, Bytes, Finality, Height, Intake, Severity, U256};

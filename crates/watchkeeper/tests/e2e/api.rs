@@ -1,13 +1,11 @@
 //! The API as its user sees it: who is let in, lists to their end, live events, errors in one shape.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::support::{Watchkeeper, run};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use support::{Watchkeeper, run};
 use wk_testkit::{
     Anvil, Fixture, Receiver, Trouble, Tx, anvil_or_skip, ether, http_client, number, wait_until,
 };
@@ -395,7 +393,7 @@ route: {{receiver: log}}
     let watchkeeper = Watchkeeper::start(&every_block(&anvil, &more)).await;
     watchkeeper.wait_for_height("local", anvil.height().await).await;
     let described = watchkeeper.get("/api/openapi.json").await;
-    let committed: Value = serde_json::from_str(include_str!("../../../schemas/openapi.json"))
+    let committed: Value = serde_json::from_str(include_str!("../../../../schemas/openapi.json"))
         .expect("the committed file is JSON");
     assert!(described == committed, "schemas/openapi.json is stale: cargo xtask generate");
 

@@ -1,6 +1,5 @@
 //! A chain that lives in the test: valid blocks, as many nodes as wanted, each with its own view
 //! and its own faults, over real HTTP and WebSockets.
-#![allow(dead_code, reason = "each test uses its part")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 pub(crate) mod nodes;

@@ -1,12 +1,10 @@
 //! Commands that write while the program runs: tokens, messages sent again, blocks replayed.
 
-mod support;
-
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::support::{BINARY, Watchkeeper, run};
 use serde_json::Value;
-use support::{BINARY, Watchkeeper, run};
 use wk_testkit::{
     Anvil, Fixture, Receiver, Trouble, Tx, anvil_or_skip, ether, http_client, number, wait_until,
 };

@@ -1,14 +1,12 @@
 //! Each fault that an endpoint can have, in front of a real chain: no event missed, and the trouble
 //! told where there is one to tell. Prints a table.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::support::Watchkeeper;
 use futures_util::stream::{self, StreamExt};
 use serde_json::json;
-use support::Watchkeeper;
 use wk_testkit::{
     Anvil, AnvilOptions, Fault, FaultProxy, Fixture, Tx, anvil_or_skip, ether, number,
 };

@@ -1,9 +1,7 @@
 //! Whatever an endpoint sends: no panic, and nothing that is not the block passes for it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod evm_sim;
-
-use evm_sim::{SimBlock, SimChain};
+use crate::sim::{SimBlock, SimChain};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

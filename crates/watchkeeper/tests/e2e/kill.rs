@@ -1,12 +1,10 @@
 //! `kill -9` at any moment, a hundred times, under load: nothing lost, nothing told twice.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::support::Watchkeeper;
 use serde_json::json;
-use support::Watchkeeper;
 use wk_testkit::{AnvilOptions, Fixture, Mining, Receiver, Tx, anvil_or_skip, ether, number};
 
 /// How often the program is killed.

@@ -1,13 +1,11 @@
 //! Everything else that is read of a chain: ranges, state, nodes, and the metrics that come of it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod evm_sim;
-
 use std::time::Duration;
 
-use evm_sim::SimChain;
-use evm_sim::nodes::SimNode;
-use evm_sim::watch::Watch;
+use crate::sim::SimChain;
+use crate::sim::nodes::SimNode;
+use crate::sim::watch::Watch;
 use serde_json::json;
 use tokio::sync::mpsc;
 use wk_chain::evm::state::{ReadState, StateReader};

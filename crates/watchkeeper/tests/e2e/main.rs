@@ -1,0 +1,11 @@
+//! The whole program, as its users meet it: one binary, so that it is linked once.
+
+mod api;
+mod beside;
+mod cli;
+mod demo;
+mod faults;
+mod first_alert;
+mod kill;
+mod readme;
+mod support;
