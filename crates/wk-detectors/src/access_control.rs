@@ -1,11 +1,13 @@
 //! Rights that were not the caller's: taken and used at once, or left open by the contract.
 //!
-//! Three patterns: the side makes itself owner (or minter, admin …) of a contract, then wins by that
+//! Four patterns: the side makes itself owner (or minter, admin …) of a contract, then wins by that
 //! contract in the same transaction; a contract that exists already is initialised; a function
-//! whose name says that it is internal is called from outside.
+//! whose name says that it is internal is called from outside; someone takes another's tokens for
+//! himself by calling the token.
 //!
 //! Known weaknesses: deployers initialise their own contracts in a transaction of its own, which
-//! looks like the second pattern, so that one alone is of low severity.
+//! looks like the second pattern, and exchanges collect deposits by the fourth, so that these are of
+//! low severity.
 
 use alloy_primitives::Address;
 use wk_model::Severity;
@@ -13,7 +15,7 @@ use wk_trace::{Frame, FrameKind, Party};
 
 use crate::case::Case;
 use crate::config::settings;
-use crate::finding::{Class, TxFinding};
+use crate::finding::{Class, TxFinding, moved};
 use crate::signatures::Role;
 
 settings! { "access_control";
@@ -25,7 +27,10 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
     if !config.enabled {
         return;
     }
-    let finding = taken(case).or_else(|| internal(case)).or_else(|| initialised(case));
+    let finding = taken(case)
+        .or_else(|| internal(case))
+        .or_else(|| initialised(case))
+        .or_else(|| pulled(case));
     findings.extend(finding);
 }
 
@@ -115,5 +120,26 @@ fn initialised(case: &Case<'_>) -> Option<TxFinding> {
             .party(case, "victim", frame.to)
             .with("frame", 0)
             .with("function", format!("0x{:08x}", case.selector(0))),
+    )
+}
+
+/// The sender itself takes tokens from another account for itself: by an approval, or without.
+fn pulled(case: &Case<'_>) -> Option<TxFinding> {
+    let frame = case.trace.frames.first()?;
+    // transferFrom(address,address,uint256)
+    if case.selector(0) != 0x23b8_72dd || frame.kind != FrameKind::Call {
+        return None;
+    }
+    let transfer = case.trace.transfers.first()?;
+    let own = transfer.to == frame.from && transfer.from != frame.from;
+    if !own || transfer.amount.is_zero() {
+        return None;
+    }
+    Some(
+        TxFinding::new(NAME, Class::AccessControl, Severity::P3, 15)
+            .with("pattern", "taken_by_spender")
+            .party(case, "victim", transfer.from)
+            .with("frame", 0)
+            .with("taken", moved(case, transfer.asset, transfer.amount)),
     )
 }

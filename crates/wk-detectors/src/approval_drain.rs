@@ -15,7 +15,6 @@ use wk_trace::{Asset, Party, TransferKind};
 use crate::case::Case;
 use crate::config::settings;
 use crate::finding::{Class, TxFinding, hex, moved};
-use crate::signatures::Role;
 
 settings! { "approval_drain";
 }
@@ -49,22 +48,18 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
         pulls.push((transfer, by, told));
     }
     let Some((transfer, by, told)) = pulls.first() else { return };
-    let first = pulls.first().map(|(transfer, ..)| transfer.asset);
-    let won = case.gains().iter().any(|(asset, _)| Some(*asset) == first);
+    let won = pulls.iter().any(|(transfer, ..)| {
+        case.wins(transfer.to) || case.gains().iter().any(|(asset, _)| *asset == transfer.asset)
+    });
     let severity = match (won && case.losses().is_empty(), owners.len()) {
         (true, _) => Severity::P0,
         (false, 2..) if case.losses().is_empty() => Severity::P1,
         // Someone else may have been paid for it, as by an order.
         _ => Severity::P2,
     };
-    let released = pulls.iter().any(|(.., told)| {
-        let mut path = case.trace.ancestors(transfer.frame).map(|(at, _)| at).chain([*told]);
-        path.any(|at| case.roles(at).has(Role::BridgeRelease))
-    });
     let confidence = if owners.len() > 1 { 90 } else { 80 };
-    let class = if released { Class::Bridge } else { Class::ArbitraryCall };
     findings.push(
-        TxFinding::new(NAME, class, severity, confidence)
+        TxFinding::new(NAME, Class::ArbitraryCall, severity, confidence)
             .party(case, "victim", *owners.first().expect("each pull has an owner"))
             .with("victims", owners.len())
             .party(case, "puller", *by)

@@ -31,6 +31,9 @@ struct Standing {
     fresh: bool,
 }
 
+/// Units of an asset, the smallest there are, that are spent without thought.
+const DUST: u64 = 1000;
+
 /// Something lent for a moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Loan {
@@ -237,6 +240,7 @@ impl<'t> Case<'t> {
                 None => break,
             }
         }
+        self.follow_borrower();
         for created in &trace.created {
             self.standings[created.party.index()].fresh = true;
             if self.standings[created.by.index()].side {
@@ -253,6 +257,33 @@ impl<'t> Case<'t> {
             if let Asset::Token(token) = transfer.asset {
                 self.standings[token.index()].token = true;
             }
+        }
+    }
+
+    /// Who is called back by a lender is who acts, even when the sender came to it through a
+    /// protocol: then the protocol is not of the side.
+    fn follow_borrower(&mut self) {
+        if !self.has_role(Role::FlashCallback) {
+            return;
+        }
+        let mut borrower = None;
+        for (at, frame) in self.frames() {
+            let called_back = frame.kind == FrameKind::Call
+                && !frame.reverted
+                && frame.depth > 1
+                && self.roles(at).has(Role::FlashCallback);
+            if !called_back {
+                continue;
+            }
+            if self.standings[frame.to.index()].side {
+                return;
+            }
+            borrower.get_or_insert(frame.to);
+        }
+        if let Some(borrower) = borrower {
+            self.standings.iter_mut().for_each(|standing| standing.side = false);
+            self.standings[self.trace.sender.index()].side = true;
+            self.standings[borrower.index()].side = true;
         }
     }
 
@@ -348,7 +379,7 @@ impl<'t> Case<'t> {
         for (asset, (won, spent)) in sums {
             if won > spent {
                 self.gains.push((asset, won - spent));
-            } else if spent > won {
+            } else if spent - won > U256::from(DUST) {
                 self.losses.push((asset, spent - won));
             }
         }

@@ -16,6 +16,7 @@ mod flash_loan;
 mod flows;
 mod governance;
 mod instant_profit;
+mod mev;
 mod price_manipulation;
 mod reentrancy;
 mod signatures;
@@ -28,6 +29,7 @@ pub use case::{Case, Loan};
 pub use config::Config;
 pub use finding::{Class, Evidence, TxFinding};
 pub use flows::{Flow, PoolTrades, Trade};
+pub use mev::{Sandwich, Swap, arbitrages, sandwiches, swaps};
 pub use signatures::Role;
 
 /// What came of looking at a transaction.
@@ -41,15 +43,39 @@ pub struct Report {
 
 /// Looks at all transactions of an input, and at what they are to each other when it is a block.
 pub fn inspect_all(traces: &Traces, config: &Config) -> Vec<Report> {
-    traces.transactions.iter().map(|trace| inspect(trace, config)).collect()
+    let looked = traces.transactions.iter().map(|trace| look(trace, config));
+    let (mut reports, swaps): (Vec<Report>, Vec<Vec<Swap>>) = looked.unzip();
+    if traces.whole_block {
+        let block: Vec<_> = traces.transactions.iter().zip(swaps).collect();
+        for sandwich in sandwiches(&block) {
+            for place in [sandwich.front, sandwich.back] {
+                let labels = &mut reports[place].labels;
+                if !labels.contains(&"sandwich") {
+                    labels.push("sandwich");
+                }
+            }
+            for place in sandwich.victims {
+                let labels = &mut reports[place].labels;
+                if !labels.contains(&"sandwiched") {
+                    labels.push("sandwiched");
+                }
+            }
+        }
+    }
+    reports
 }
 
 /// Looks at one transaction.
 pub fn inspect(trace: &TxTrace, config: &Config) -> Report {
+    look(trace, config).0
+}
+
+fn look(trace: &TxTrace, config: &Config) -> (Report, Vec<Swap>) {
     // What failed changed nothing. It is no attack, though it may have been meant as one.
     if !trace.success {
-        return Report::default();
+        return (Report::default(), Vec::new());
     }
+    let swaps = mev::swaps(trace);
     let case = Case::new(trace);
     let mut findings = Vec::new();
     reentrancy::detect(&case, &config.reentrancy, &mut findings);
@@ -66,15 +92,18 @@ pub fn inspect(trace: &TxTrace, config: &Config) -> Report {
     sybil::detect(&case, &config.sybil, &mut findings);
     flash_loan::detect(&case, &config.flash_loan, &mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
-    Report { findings, labels: labels(&case) }
+    (Report { findings, labels: labels(&case, &swaps) }, swaps)
 }
 
-fn labels(case: &Case<'_>) -> Vec<&'static str> {
+fn labels(case: &Case<'_>, swaps: &[Swap]) -> Vec<&'static str> {
     let mut labels = Vec::new();
-    if !case.pools().is_empty() {
+    if !case.pools().is_empty() || swaps.iter().any(|swap| !swap.reverted) {
         labels.push("swap");
     }
-    if case.has_role(Role::Liquidation) {
+    if !arbitrages(swaps).is_empty() || mev::circles(case, swaps) {
+        labels.push("arbitrage");
+    }
+    if mev::liquidates(case) {
         labels.push("liquidation");
     }
     if !case.loans().is_empty() {

@@ -44,6 +44,8 @@ pub enum Role {
     Repay,
     /// A new debt.
     Borrow,
+    /// What lenders call on those to whom they lend for one transaction, and pools do not.
+    FlashCallback,
 }
 
 impl Role {
@@ -65,18 +67,19 @@ impl Role {
             "batch_transfer" => Role::BatchTransfer,
             "repay" => Role::Repay,
             "borrow" => Role::Borrow,
+            "flash_callback" => Role::FlashCallback,
             _ => return None,
         })
     }
 
-    fn bit(self) -> u16 {
+    fn bit(self) -> u32 {
         1 << self as u8
     }
 }
 
 /// The roles of one function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Roles(u16);
+pub(crate) struct Roles(u32);
 
 impl Roles {
     pub(crate) fn has(self, role: Role) -> bool {
