@@ -218,9 +218,14 @@ pub(crate) fn circles(case: &Case<'_>, swaps: &[Swap]) -> bool {
         .filter(|pool| !case.is_conduit(pool.pool))
         .map(|pool| pool.pool)
         .collect();
-    let first = case.frame(0);
+    let Some(first) = case.trace.frames.first() else { return false };
     let public = roles(case.trace.selector(first)).has(Role::PublicEntry);
     if swaps.len() < 2 || pools.len() < 2 || public || !case.losses().is_empty() {
+        return false;
+    }
+    // Among known trades alone, routes have been looked for already.
+    let known = |pool: &Party| swaps.iter().any(|swap| swap.pool == case.trace.address(*pool));
+    if pools.iter().all(known) {
         return false;
     }
     // What was won was also spent: it went around.

@@ -54,11 +54,16 @@ fn labels_are_as_expected() {
                     found.iter().map(|(_, swaps)| arbitrages(swaps).len()).sum::<usize>(),
                     sandwiches(&found).len(),
                 );
+                let labelled =
+                    reports.iter().filter(|report| report.labels.contains(&"arbitrage")).count();
                 let is = |name: &str, count: usize| {
                     case[name].as_u64().is_none_or(|wanted| wanted == count as u64)
                 };
                 println!("{number}: {counts:?}");
-                is("swaps", counts.0) && is("arbitrages", counts.1) && is("sandwiches", counts.2)
+                is("swaps", counts.0)
+                    && is("arbitrages", counts.1)
+                    && is("arbitrages", labelled)
+                    && is("sandwiches", counts.2)
             }
             "sandwich" => {
                 let front = place(&case["tx"]).unwrap();

@@ -74,12 +74,12 @@ fn calls_alone_tell_nearly_the_same_transfers_as_logs() {
     let Some(corpus) = corpus() else { return };
     let (mut all, mut same, mut told, mut found) = (0, 0, 0, 0);
     for entry in std::fs::read_dir(corpus.join("benign/traces")).unwrap() {
-        let mut block: Value = serde_json::from_slice(&text(&entry.unwrap().path())).unwrap();
-        let with_logs = read(block.to_string().as_bytes()).unwrap();
-        for transaction in block["transactions"].as_array_mut().unwrap() {
-            transaction.as_object_mut().unwrap().remove("logs");
-        }
-        let without = read(block.to_string().as_bytes()).unwrap();
+        let text = text(&entry.unwrap().path());
+        let with_logs = read(&text).unwrap();
+        // The same trees from a node that was not asked for logs.
+        let text = String::from_utf8(text).unwrap().replace("\"logs\":", "\"none\":");
+        let without = read(text.as_bytes()).unwrap();
+        assert!(without.transactions.iter().all(|trace| trace.logs.is_empty()));
         for (logs, calls) in with_logs.transactions.iter().zip(&without.transactions) {
             let (logs, calls) = (sums(logs), sums(calls));
             if logs.is_empty() {
