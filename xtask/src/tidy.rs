@@ -11,14 +11,16 @@ use serde_json::Value;
 use crate::generate;
 
 /// Each crate sees only crates of lower layers; `None` is for tests and automation.
-const LAYERS: [(&str, Option<u8>); 14] = [
+const LAYERS: [(&str, Option<u8>); 16] = [
     ("wk-model", Some(0)),
     ("wk-runtime", Some(1)),
     ("wk-tape", Some(2)),
     ("wk-store", Some(2)),
     ("wk-chain", Some(2)),
+    ("wk-trace", Some(2)),
     ("wk-notifiers", Some(3)),
     ("wk-collectors", Some(3)),
+    ("wk-detectors", Some(3)),
     ("wk-rules", Some(3)),
     ("wk-config", Some(4)),
     ("wk-engine", Some(5)),

@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Test(Test),
     /// Run rules over past blocks and show when they would have fired
     Backtest(Backtest),
+    /// Say what given transactions are up to: attack, trade, liquidation
+    Inspect(Inspect),
     /// Look at past blocks again, and keep what is found
     Replay(Replay),
     /// Show which blocks were looked at, and how each was verified
@@ -116,6 +118,26 @@ pub(crate) struct Backtest {
     /// Show every finding instead of a summary per rule
     #[arg(long)]
     pub(crate) findings: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    #[command(subcommand)]
+    pub(crate) what: InspectWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InspectWhat {
+    /// Transactions in files: callTracer, trace_block, trace_replay…, prestateTracer or receipts,
+    /// gzip or plain, told apart by content; prints one JSON line each
+    File {
+        /// Files to read
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Contract code by hash, for files that give a block and the state before it
+        #[arg(long, value_name = "FILE")]
+        codes: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ pub(crate) mod coverage;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod findings;
+pub(crate) mod inspect;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod schema;

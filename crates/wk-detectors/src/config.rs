@@ -1,0 +1,62 @@
+//! Settings of the detectors, each from its own file.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    access_control, approval_drain, arithmetic, bridge, donation, fake_counterpart, flash_loan,
+    governance, instant_profit, price_manipulation, reentrancy, sybil, token_mechanics,
+};
+
+/// Which detectors look at transactions, and how strictly.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// A contract is entered again before its first call has ended.
+    pub reentrancy: reentrancy::Config,
+    /// A pool is traded one way and back around something else.
+    pub price_manipulation: price_manipulation::Config,
+    /// Tokens of people who take no part are pulled by a contract that was told to.
+    pub approval_drain: approval_drain::Config,
+    /// A protocol trusts a contract of the caller's.
+    pub fake_counterpart: fake_counterpart::Config,
+    /// Votes, proposals and their execution together with gain.
+    pub governance: governance::Config,
+    /// Ownership taken, contracts initialised again, internal functions called from outside.
+    pub access_control: access_control::Config,
+    /// Numbers so large that sums wrap around.
+    pub arithmetic: arithmetic::Config,
+    /// A message from another chain that changes the bridge itself.
+    pub bridge: bridge::Config,
+    /// Shares made dearer by a gift.
+    pub donation: donation::Config,
+    /// Pools out of step with their tokens.
+    pub token_mechanics: token_mechanics::Config,
+    /// A contract that gives back more than it got, at once.
+    pub instant_profit: instant_profit::Config,
+    /// Many fresh contracts that each claim the same.
+    pub sybil: sybil::Config,
+    /// Borrowed money, and someone who only lost.
+    pub flash_loan: flash_loan::Config,
+}
+
+/// Declares a detector's settings: whether it is on, and what else it has.
+macro_rules! settings {
+    ($detector:literal; $($(#[$doc:meta])* $name:ident: $kind:ty = $default:expr,)*) => {
+        #[doc = concat!("Settings of the detector `", $detector, "`.")]
+        #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Config {
+            /// Whether it looks at all.
+            pub enabled: bool,
+            $($(#[$doc])* pub $name: $kind,)*
+        }
+
+        impl Default for Config {
+            fn default() -> Config {
+                Config { enabled: true, $($name: $default,)* }
+            }
+        }
+    };
+}
+pub(crate) use settings;

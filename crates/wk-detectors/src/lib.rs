@@ -1,0 +1,113 @@
+//! What a transaction is up to: one file per kind of attack, pure functions over its trace.
+//!
+//! Everything is relative to the attacker's side, see [`Case`]: a bot that trades, liquidates or
+//! borrows for a moment is no attacker, whatever it earns.
+
+mod access_control;
+mod approval_drain;
+mod arithmetic;
+mod bridge;
+mod case;
+mod config;
+mod donation;
+mod fake_counterpart;
+mod finding;
+mod flash_loan;
+mod flows;
+mod governance;
+mod instant_profit;
+mod mev;
+mod price_manipulation;
+mod reentrancy;
+mod signatures;
+mod sybil;
+mod token_mechanics;
+
+use wk_trace::{Traces, TxTrace};
+
+pub use case::{Case, Loan};
+pub use config::Config;
+pub use finding::{Class, Evidence, TxFinding};
+pub use flows::{Flow, PoolTrades, Trade};
+pub use mev::{Sandwich, Swap, arbitrages, sandwiches, swaps};
+pub use signatures::Role;
+
+/// What came of looking at a transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What is wrong, surest first.
+    pub findings: Vec<TxFinding>,
+    /// What it is, without blame: `swap`, `arbitrage`, `liquidation`, `flash_loan`.
+    pub labels: Vec<&'static str>,
+}
+
+/// Looks at all transactions of an input, and at what they are to each other when it is a block.
+pub fn inspect_all(traces: &Traces, config: &Config) -> Vec<Report> {
+    let looked = traces.transactions.iter().map(|trace| look(trace, config));
+    let (mut reports, swaps): (Vec<Report>, Vec<Vec<Swap>>) = looked.unzip();
+    if traces.whole_block {
+        let block: Vec<_> = traces.transactions.iter().zip(swaps).collect();
+        for sandwich in sandwiches(&block) {
+            for place in [sandwich.front, sandwich.back] {
+                let labels = &mut reports[place].labels;
+                if !labels.contains(&"sandwich") {
+                    labels.push("sandwich");
+                }
+            }
+            for place in sandwich.victims {
+                let labels = &mut reports[place].labels;
+                if !labels.contains(&"sandwiched") {
+                    labels.push("sandwiched");
+                }
+            }
+        }
+    }
+    reports
+}
+
+/// Looks at one transaction.
+pub fn inspect(trace: &TxTrace, config: &Config) -> Report {
+    look(trace, config).0
+}
+
+fn look(trace: &TxTrace, config: &Config) -> (Report, Vec<Swap>) {
+    // What failed changed nothing. It is no attack, though it may have been meant as one.
+    if !trace.success {
+        return (Report::default(), Vec::new());
+    }
+    let swaps = mev::swaps(trace);
+    let case = Case::new(trace);
+    let mut findings = Vec::new();
+    reentrancy::detect(&case, &config.reentrancy, &mut findings);
+    price_manipulation::detect(&case, &config.price_manipulation, &mut findings);
+    approval_drain::detect(&case, &config.approval_drain, &mut findings);
+    fake_counterpart::detect(&case, &config.fake_counterpart, &mut findings);
+    governance::detect(&case, &config.governance, &mut findings);
+    access_control::detect(&case, &config.access_control, &mut findings);
+    arithmetic::detect(&case, &config.arithmetic, &mut findings);
+    bridge::detect(&case, &config.bridge, &mut findings);
+    donation::detect(&case, &config.donation, &mut findings);
+    token_mechanics::detect(&case, &config.token_mechanics, &mut findings);
+    instant_profit::detect(&case, &config.instant_profit, &mut findings);
+    sybil::detect(&case, &config.sybil, &mut findings);
+    flash_loan::detect(&case, &config.flash_loan, &mut findings);
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
+    (Report { findings, labels: labels(&case, &swaps) }, swaps)
+}
+
+fn labels(case: &Case<'_>, swaps: &[Swap]) -> Vec<&'static str> {
+    let mut labels = Vec::new();
+    if !case.pools().is_empty() || swaps.iter().any(|swap| !swap.reverted) {
+        labels.push("swap");
+    }
+    if !arbitrages(swaps).is_empty() || mev::circles(case, swaps) {
+        labels.push("arbitrage");
+    }
+    if mev::liquidates(case) {
+        labels.push("liquidation");
+    }
+    if !case.loans().is_empty() {
+        labels.push("flash_loan");
+    }
+    labels
+}
