@@ -134,9 +134,6 @@ pub(crate) enum InspectWhat {
         /// Files to read
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// Contract code by hash, for files that give a block and the state before it
-        #[arg(long, value_name = "FILE")]
-        codes: Option<PathBuf>,
     },
 }
 

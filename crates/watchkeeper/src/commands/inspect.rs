@@ -10,16 +10,13 @@ use wk_detectors::{Config, Report};
 use wk_trace::{ReadError, TxTrace};
 
 use crate::arguments::{self, InspectWhat};
-use crate::exit::{Code, Exit};
+use crate::exit::Exit;
 
 /// Bytes of a file, packed or not, above which it is refused.
 const MAX_BYTES: u64 = 1 << 30;
 
 pub(crate) fn run(command: &arguments::Inspect) -> Result<(), Exit> {
-    let InspectWhat::File { files, codes } = &command.what;
-    if let Some(codes) = codes.as_deref().filter(|codes| !codes.is_file()) {
-        return Err(Exit::new(Code::NotFound, format!("{} is no file", codes.display())));
-    }
+    let InspectWhat::File { files } = &command.what;
     let config = Config::default();
     let mut failed = Vec::new();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
