@@ -484,7 +484,7 @@ mod tests {
             format!("BlockOutOfRangeError: block height is {height} but requested was {asked}")
         };
         check(-32_602, &out_of_range(44, 5), none(), RpcPruned, Then::Elsewhere);
-        check(-32_602, &out_of_range(44, 45), none(), RpcInvalidParams, Then::Elsewhere);
+        check(-32_602, &out_of_range(44, 45), none(), RpcHeaderNotFound, Then::Retry);
         check(-32_000, "header not found", none(), RpcHeaderNotFound, Then::Retry);
         check(-32_001, "Resource not found.", none(), RpcHeaderNotFound, Then::Retry);
         check(

@@ -150,7 +150,7 @@ fn expected(fault: &Fault) -> &'static [&'static str] {
         Fault::WrongChainId => &["endpoint_wrong_chain"],
         Fault::OtherFork => &["endpoint_fork"],
         Fault::Lagging { .. } => &["endpoint_lagging"],
-        Fault::WrongHash => &["endpoint_fork"],
+        Fault::WrongHash => &["endpoint_wrong_data"],
         _ => &[],
     }
 }
