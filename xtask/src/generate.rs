@@ -1,10 +1,12 @@
 //! Files that derive from the code: written by `generate`, compared by `tidy`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+
+use crate::tidy::metadata;
 
 /// Each generated file, and the arguments of `watchkeeper` that print it.
 const FILES: [(&str, &[&str]); 5] = [
@@ -17,11 +19,12 @@ const FILES: [(&str, &[&str]); 5] = [
 
 /// Writes all generated files.
 pub(crate) fn write(root: &Path) -> Result<()> {
+    let program = program(root)?;
     for (file, arguments) in FILES {
         let path = root.join(file);
         let folder = path.parent().expect("a file lies in a folder");
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        fs::write(&path, print(root, arguments)?)
+        fs::write(&path, print(&program, arguments)?)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
@@ -29,10 +32,11 @@ pub(crate) fn write(root: &Path) -> Result<()> {
 
 /// Names the generated files that differ from what the code gives.
 pub(crate) fn check(root: &Path) -> Result<()> {
+    let program = program(root)?;
     let mut stale = Vec::new();
     for (file, arguments) in FILES {
         let have = fs::read_to_string(root.join(file)).unwrap_or_default();
-        if have != print(root, arguments)? {
+        if have != print(&program, arguments)? {
             stale.push(file);
         }
     }
@@ -40,13 +44,25 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn print(root: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--profile", "quick", "--package", "watchkeeper", "--"])
-        .args(arguments)
+/// Builds the program as the tests do, so that nothing is built twice, and says where it is.
+fn program(root: &Path) -> Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "--profile", "quick"])
+        .args(["--workspace", "--bins", "--tests"])
         .current_dir(root)
-        .output()
+        .status()
         .context("cannot run cargo")?;
+    ensure!(status.success(), "the program cannot be built");
+    let metadata = metadata(root)?;
+    let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
+    Ok(Path::new(target).join("quick/watchkeeper"))
+}
+
+fn print(program: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("cannot run {}", program.display()))?;
     if !output.status.success() {
         bail!(
             "`watchkeeper {}` failed: {}",

@@ -70,7 +70,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     bail!("{} faults\n  {}", faults.len(), faults.join("\n  "))
 }
 
-fn metadata(root: &Path) -> Result<Value> {
+pub(crate) fn metadata(root: &Path) -> Result<Value> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked"])
         .current_dir(root)

@@ -4,17 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use wk_detectors::{Config, inspect};
+use wk_testkit::corpus;
 use wk_trace::{read, unpack};
 
 const ROUNDS: usize = 15;
-
-fn corpus() -> Option<PathBuf> {
-    let folder = match std::env::var_os("WK_CORPUS_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-    };
-    folder.is_dir().then_some(folder)
-}
 
 fn texts(folder: &Path) -> Vec<Vec<u8>> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
@@ -34,10 +27,7 @@ fn texts(folder: &Path) -> Vec<Vec<u8>> {
 
 #[expect(clippy::print_stdout, reason = "a bench tells its numbers")]
 fn main() {
-    let Some(corpus) = corpus() else {
-        println!("SKIPPED: corpus not found");
-        return;
-    };
+    let Some(corpus) = corpus() else { return };
     let config = Config::default();
     for (name, folder) in [
         ("benign call trees", "benign/traces"),

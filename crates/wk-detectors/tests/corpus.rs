@@ -12,21 +12,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use wk_detectors::{Config, Report, inspect};
 use wk_model::Severity;
+use wk_testkit::corpus;
 use wk_trace::{TxTrace, read, unpack};
 
 mod mutate;
-
-fn corpus() -> Option<PathBuf> {
-    let folder = match std::env::var_os("WK_CORPUS_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-    };
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("SKIPPED: corpus not found");
-    None
-}
 
 fn open(file: &Path) -> Vec<u8> {
     unpack(&std::fs::read(file).unwrap(), 1 << 30).unwrap().into_owned()

@@ -1,26 +1,14 @@
 //! Labels on mainnet blocks must be those that mev-inspect-py's own tests expect.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![expect(clippy::print_stdout, reason = "what is measured is the point")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use wk_detectors::{Config, arbitrages, inspect_all, sandwiches, swaps};
+use wk_testkit::corpus;
 use wk_trace::{Traces, read, unpack};
-
-fn corpus() -> Option<PathBuf> {
-    let folder = match std::env::var_os("WK_CORPUS_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-    };
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("SKIPPED: corpus not found");
-    None
-}
 
 fn block(corpus: &Path, number: u64) -> Traces {
     let packed = std::fs::read(corpus.join(format!("mev/{number}.json.gz"))).unwrap();

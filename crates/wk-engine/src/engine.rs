@@ -185,11 +185,7 @@ impl Engine {
             async move { deliverer.run(stop).await }
         });
         self.start_self_watch(canaries);
-        let housekeeping = Housekeeping {
-            handle: handle.clone(),
-            server: self.server.subscribe(),
-            rules: self.rules.subscribe(),
-        };
+        let housekeeping = Housekeeping { handle: handle.clone(), server: self.server.subscribe() };
         let supervisor = &handle.supervisor;
         supervisor.spawn(Stage::Process, "housekeeping", Restart::Backoff, move |stop| {
             housekeeping.clone().run(stop)

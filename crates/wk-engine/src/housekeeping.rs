@@ -1,7 +1,6 @@
 //! Regular looks at ourselves: figures for the metrics, and forgetting what is too old.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -12,7 +11,6 @@ use wk_model::{ChainName, Timestamp};
 use wk_runtime::StopToken;
 use wk_store::{Retention, StoreError};
 
-use crate::engine::Rules;
 use crate::{Handle, LiveEvent, signals};
 
 /// Time between two looks at the endpoints.
@@ -30,7 +28,6 @@ type EndpointHealth = (EndpointName, Health, Option<String>);
 pub(crate) struct Housekeeping {
     pub(crate) handle: Handle,
     pub(crate) server: watch::Receiver<ServerConfig>,
-    pub(crate) rules: watch::Receiver<Arc<Rules>>,
 }
 
 impl Housekeeping {
@@ -102,7 +99,7 @@ impl Housekeeping {
         let retention = retention(&self.server.borrow().retention, now);
         // What rules remember is forgotten by the pipelines, as windows move on; that of rules
         // that are gone by nobody else.
-        let summaries = self.rules.borrow().set.rules();
+        let summaries = self.handle.rules.borrow().set.rules();
         let rules = summaries.into_iter().map(|rule| rule.id).collect();
         let rows = store.prune(retention).await? + store.keep_rules(rules).await?;
         metrics.counter(&signals::PRUNED_ROWS, &[]).add(rows as f64);
@@ -130,6 +127,8 @@ fn retention(config: &RetentionConfig, now: Timestamp) -> Retention {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use wk_config::Environment;
     use wk_model::{AssetId, FindingBuilder, Severity};
     use wk_runtime::{Clock, Metrics, Supervisor, Wake};
@@ -137,6 +136,7 @@ mod tests {
 
     use super::*;
     use crate::ConfigState;
+    use crate::engine::Rules;
 
     const NOW: Timestamp = Timestamp(1_795_383_364_000);
     const DAY: Duration = Duration::from_secs(86_400);
@@ -159,10 +159,10 @@ mod tests {
             pools: Default::default(),
             config: Arc::new(ConfigState { loaded_at: NOW, error: None }.into()),
             wake_delivery: Wake::new(),
-            rules: rules.clone(),
+            rules,
             receivers,
         };
-        Housekeeping { handle, server, rules }
+        Housekeeping { handle, server }
     }
 
     async fn find(housekeeping: &Housekeeping, clock: &Clock) {

@@ -6,6 +6,7 @@
 mod anvil;
 mod chain;
 mod contracts;
+mod corpus;
 mod fault;
 mod proxy;
 mod receiver;
@@ -18,6 +19,7 @@ pub use wk_tape::NodeUrls;
 pub use anvil::{Anvil, AnvilOptions, Mining, StartAnvil};
 pub use chain::Tx;
 pub use contracts::{Fixture, ether, number, text};
+pub use corpus::corpus;
 pub use fault::{Fault, RateLimit};
 pub use proxy::FaultProxy;
 pub use receiver::{Received, Receiver, Trouble};

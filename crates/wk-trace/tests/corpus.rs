@@ -1,25 +1,13 @@
 //! Real answers of nodes, of every kind that is read.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![expect(clippy::print_stdout, reason = "what is measured is the point")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
+use wk_testkit::corpus;
 use wk_trace::{Asset, ReadError, TraceSource, Traces, TxTrace, read, unpack};
-
-fn corpus() -> Option<PathBuf> {
-    let folder = match std::env::var_os("WK_CORPUS_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-    };
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("SKIPPED: corpus not found");
-    None
-}
 
 fn text(file: &Path) -> Vec<u8> {
     unpack(&std::fs::read(file).unwrap(), 1 << 30).unwrap().into_owned()

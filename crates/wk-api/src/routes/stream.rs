@@ -87,6 +87,7 @@ impl Listener {
             }
         }
     }
+
     /// What happened, as JSON on one line.
     fn data(&self, event: &LiveEvent) -> String {
         let json = match event {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, ready};
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -14,6 +14,7 @@ use wk_chain::abi::proxy::{Detection, Read, detect};
 use wk_chain::abi::{Call, Decoder, Revert, transfers};
 use wk_model::evm::{Log, Receipt, Transaction};
 use wk_model::{ChainName, Height};
+use wk_testkit::corpus;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,15 +82,6 @@ struct Account {
     storage: HashMap<U256, U256>,
 }
 
-/// The corpus; none when it is not there.
-fn corpus() -> Option<PathBuf> {
-    let folder = match std::env::var_os("WK_CORPUS_DIR") {
-        Some(folder) => folder.into(),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-    };
-    Some(folder.join("benign")).filter(|folder| folder.join("traces").is_dir())
-}
-
 fn unpack<T: serde::de::DeserializeOwned>(path: &Path) -> T {
     let file = std::fs::File::open(path).expect("the corpus is whole");
     let mut text = String::new();
@@ -131,10 +123,7 @@ impl TracedTx {
 
 #[test]
 fn most_of_mainnet_is_understood_without_any_abi() {
-    let Some(folder) = corpus() else {
-        println!("SKIPPED: corpus not found");
-        return;
-    };
+    let Some(folder) = corpus().map(|corpus| corpus.join("benign")) else { return };
     let decoder = Decoder::build(vec![]).expect("nothing is watched");
     let chain = ChainName::new("mainnet");
     let (mut logs, mut named, mut moved, mut malformed) = (0u32, 0u32, 0u32, 0u32);
@@ -183,10 +172,7 @@ fn most_of_mainnet_is_understood_without_any_abi() {
 
 #[test]
 fn proxies_of_mainnet_are_seen_for_what_they_did() {
-    let Some(folder) = corpus() else {
-        println!("SKIPPED: corpus not found");
-        return;
-    };
+    let Some(folder) = corpus().map(|corpus| corpus.join("benign")) else { return };
     let codes: HashMap<U256, String> = unpack(&folder.join("codes.json.gz"));
     let (mut right, mut missed, mut other) = (0u32, 0u32, 0u32);
     let mut kinds: HashMap<&str, u32> = HashMap::new();

@@ -10,6 +10,7 @@ use wk_chain::evm::verify::{Outcomes, Report, assemble, verify_block};
 use wk_chain::evm::wire::{RawBlock, RawReceipt};
 use wk_model::primitives::{Address, B256, Bloom};
 use wk_model::{Check, CheckResult};
+use wk_testkit::corpus;
 
 /// The first block whose receipts hold a status.
 const BYZANTIUM: u64 = 4_370_000;
@@ -18,14 +19,6 @@ struct Sample {
     number: u64,
     block: Value,
     receipts: Option<Value>,
-}
-
-fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("WK_CORPUS_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-        PathBuf::from,
-    );
-    folder.is_dir().then_some(folder)
 }
 
 fn read_gz(path: &Path) -> Value {
@@ -99,10 +92,7 @@ fn verify(sample: &Sample) -> Report {
 
 #[test]
 fn real_blocks_hash_to_what_their_headers_say() {
-    let Some(corpus) = corpus() else {
-        println!("SKIPPED: corpus not found");
-        return;
-    };
+    let Some(corpus) = corpus() else { return };
     let (mut blocks, mut transactions, mut receipts) = (0, 0, 0);
     for sample in samples(&corpus) {
         let report = verify(&sample);
@@ -125,10 +115,7 @@ fn real_blocks_hash_to_what_their_headers_say() {
 
 #[test]
 fn no_change_goes_unnoticed() {
-    let Some(corpus) = corpus() else {
-        println!("SKIPPED: corpus not found");
-        return;
-    };
+    let Some(corpus) = corpus() else { return };
     let path = corpus.join("benign/blocks/19932703.json.gz");
     let check = |change: &dyn Fn(&mut Sample), expected: Check| {
         let mut sample = sample(&corpus, &path);
@@ -216,10 +203,7 @@ fn no_change_goes_unnoticed() {
 
 #[test]
 fn receipts_of_a_real_client_are_read() {
-    let Some(corpus) = corpus() else {
-        println!("SKIPPED: corpus not found");
-        return;
-    };
+    let Some(corpus) = corpus() else { return };
     for (file, has_status) in [
         ("rpc/18100026.eth_getBlockReceipts.json.gz", true),
         ("rpc/4306306.eth_getBlockReceipts.json.gz", false),
