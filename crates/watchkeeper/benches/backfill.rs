@@ -60,7 +60,7 @@ async fn bench() {
     let node = cpu_seconds(anvil.pid());
     let started = Instant::now();
     let watchkeeper = Watchkeeper::start(&config).await;
-    while watchkeeper.height("local").await.is_none_or(|height| height < last) {
+    while !covers(&watchkeeper, first, last).await {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let took = started.elapsed().as_secs_f64();
@@ -82,4 +82,14 @@ async fn bench() {
         println!("{}", watchkeeper.log());
     }
     println!("memory {} MiB", watchkeeper.memory() >> 20);
+}
+
+/// Whether every block of a span was looked at.
+async fn covers(watchkeeper: &Watchkeeper, from: u64, to: u64) -> bool {
+    let Some(coverage) = watchkeeper.try_get("/api/v1/chains/local/coverage").await else {
+        return false;
+    };
+    let contiguous = coverage["contiguous_from"].as_u64();
+    contiguous.is_some_and(|begin| begin <= from)
+        && coverage["to"].as_u64().is_some_and(|end| end >= to)
 }
