@@ -128,12 +128,16 @@ pub(crate) struct Inspect {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum InspectWhat {
-    /// Transactions in files: callTracer, trace_block, trace_replay…, prestateTracer or receipts,
-    /// gzip or plain, told apart by content; prints one JSON line each
+    /// Transactions in files: callTracer, trace_block, trace_replay…, prestateTracer, receipts, or a
+    /// block with the state before it, which is executed again; gzip or plain, told apart by
+    /// content; prints one JSON line each
     File {
         /// Files to read
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Contract code for blocks that name it by hash: a JSON object from hash to hex
+        #[arg(long, value_name = "FILE")]
+        codes: Option<PathBuf>,
     },
 }
 

@@ -6,11 +6,11 @@ use alloy_primitives::{Address, B256, U256};
 
 use crate::json::hex_append;
 use crate::model::{
-    Completeness, Created, Frame, FrameKind, Log, NO_FRAME, Party, Span, StorageChange,
-    TraceSource, TxTrace,
+    Access, Completeness, Created, Frame, FrameKind, Log, NO_FRAME, Party, Span, StorageAccess,
+    StorageChange, TraceSource, TxTrace,
 };
 use crate::transfers;
-use crate::{MAX_BYTES, MAX_DEPTH, MAX_FRAMES, MAX_LOGS};
+use crate::{MAX_ACCESSES, MAX_BYTES, MAX_DEPTH, MAX_FRAMES, MAX_LOGS};
 
 /// Above this many parties a hash table is faster than looking through the list.
 const FEW: usize = 16;
@@ -39,6 +39,7 @@ impl Builder {
             transfers: Vec::new(),
             created: Vec::new(),
             storage: Vec::new(),
+            accesses: Vec::new(),
             known: Completeness::default(),
             parties: Vec::new(),
             bytes: Vec::new(),
@@ -160,7 +161,7 @@ impl Builder {
             return;
         }
         let address = self.party(address);
-        self.trace.logs.push(Log { address, topics, data, frame, before });
+        self.trace.logs.push(Log { address, topics, data, frame, before, index: None });
     }
 
     /// Adds a storage change.
@@ -169,18 +170,76 @@ impl Builder {
         self.trace.storage.push(StorageChange { account, slot, from, to });
     }
 
+    /// Adds a read or a write of a slot of the account on which `frame` acts, after all frames
+    /// opened so far.
+    pub fn access(&mut self, frame: u32, slot: U256, value: U256, kind: Access) {
+        if self.trace.accesses.len() >= MAX_ACCESSES {
+            self.trace.known.cut = true;
+            return;
+        }
+        let account = self.frame(frame).to;
+        let before = u32::try_from(self.trace.frames.len()).unwrap_or(NO_FRAME);
+        self.trace.accesses.push(StorageAccess { frame, before, account, slot, value, kind });
+    }
+
     /// The whole transaction; none when nothing says who sent it.
     pub fn finish(mut self) -> Option<TxTrace> {
         if self.trace.parties.is_empty() {
             return None;
         }
+        self.leave_out_precompiles();
         self.close_frames();
+        // Some tracers tell of logs that were undone, some do not; receipts never have them.
+        let TxTrace { frames, logs, .. } = &mut self.trace;
+        logs.retain(|log| frames.get(log.frame as usize).is_none_or(|frame| !frame.reverted));
         if let Some(first) = self.trace.frames.first() {
             (self.trace.sender, self.trace.target) = (first.from, Some(first.to));
             self.trace.success &= !first.reverted;
         }
         transfers::lift(&mut self);
         Some(self.trace)
+    }
+
+    /// Some nodes tell of calls of precompiles and some do not. They are part of the chain and not of
+    /// its contracts, so none is kept, unless it was paid or is all that there is.
+    fn leave_out_precompiles(&mut self) {
+        let trace = &mut self.trace;
+        let left_out = |frame: &Frame| {
+            frame.parent.is_some()
+                && matches!(
+                    frame.kind,
+                    FrameKind::Call | FrameKind::StaticCall | FrameKind::Delegate
+                )
+                && frame.value.is_zero()
+                && is_precompile(&trace.parties[frame.code.index()])
+        };
+        if !trace.frames.iter().any(left_out) {
+            return;
+        }
+        let kept: Vec<bool> = trace.frames.iter().map(|frame| !left_out(frame)).collect();
+        // Where each frame, and what comes after the last one, will be.
+        let mut places = Vec::with_capacity(kept.len() + 1);
+        let mut next = 0;
+        for kept in &kept {
+            places.push(next);
+            next += u32::from(*kept);
+        }
+        places.push(next);
+        let place = |old: u32| places.get(old as usize).copied().unwrap_or(old);
+        let mut keep = kept.iter();
+        trace.frames.retain(|_| *keep.next().expect("there is one for each frame"));
+        for (at, frame) in (0_u32..).zip(&mut trace.frames) {
+            frame.parent = frame.parent.map(place);
+            frame.end = at + 1;
+        }
+        for log in &mut trace.logs {
+            log.frame = place(log.frame);
+            log.before = place(log.before);
+        }
+        for access in &mut trace.accesses {
+            access.frame = place(access.frame);
+            access.before = place(access.before);
+        }
     }
 
     fn close_frames(&mut self) {
@@ -206,4 +265,10 @@ impl Builder {
             }
         }
     }
+}
+
+/// Whether an address is one of Ethereum's precompiles: 0x01 to 0x11, and 0x100 (EIP-7951).
+fn is_precompile(address: &Address) -> bool {
+    let [head @ .., high, low] = &address.0.0;
+    head == &[0; 18] && matches!((high, low), (0, 1..=0x11) | (1, 0))
 }

@@ -175,7 +175,8 @@ fn read_logs(logs: Raw<'_>, open: &mut Open, builder: &mut Builder) -> Result<()
         let data = builder.hex(fields.data);
         let place = builder.trace().logs.len();
         builder.log(address, fields.topics, data, open.at, NO_FRAME);
-        if builder.trace().logs.len() > place {
+        if let Some(log) = builder.trace().logs.get_mut(place) {
+            log.index = fields.index;
             open.logs.push((place, fields.position.unwrap_or(usize::MAX)));
         }
     }
@@ -189,6 +190,7 @@ pub(crate) struct LogFields<'a> {
     pub(crate) topics: Vec<B256>,
     pub(crate) data: &'a [u8],
     pub(crate) position: Option<usize>,
+    pub(crate) index: Option<u64>,
 }
 
 impl<'a> LogFields<'a> {
@@ -202,6 +204,7 @@ impl<'a> LogFields<'a> {
                 b"position" => {
                     fields.position = value.small().and_then(|n| usize::try_from(n).ok());
                 }
+                b"index" => fields.index = value.small(),
                 b"topics" => {
                     for topic in value.elements().take(4) {
                         fields.topics.extend(topic?.hash());

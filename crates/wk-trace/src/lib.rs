@@ -17,8 +17,8 @@ mod unpack;
 pub use builder::Builder;
 pub use json::JsonError;
 pub use model::{
-    Asset, BalanceChange, Completeness, Created, Frame, FrameKind, Log, NO_FRAME, Party, Span,
-    StorageChange, TraceSource, Transfer, TransferKind, TxTrace,
+    Access, Asset, BalanceChange, Completeness, Created, Frame, FrameKind, Log, NO_FRAME, Party,
+    Span, StorageAccess, StorageChange, TraceSource, Transfer, TransferKind, TxTrace,
 };
 pub use read::{ReadError, Traces, read};
 pub use unpack::{UnpackError, unpack};
@@ -29,6 +29,8 @@ pub const MAX_FRAMES: usize = 100_000;
 pub const MAX_DEPTH: u16 = 1024;
 /// Logs of one transaction that are kept.
 pub const MAX_LOGS: usize = 100_000;
+/// Reads and writes of storage of one transaction that are kept.
+pub const MAX_ACCESSES: usize = 200_000;
 /// Bytes of call data, output and log data of one transaction that are kept.
 pub const MAX_BYTES: usize = 256 << 20;
 /// Transactions of one input that are kept.

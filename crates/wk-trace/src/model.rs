@@ -37,6 +37,8 @@ pub struct Completeness {
     pub gas: bool,
     /// Every storage slot that changed is here.
     pub storage: bool,
+    /// Every read and write of storage is here.
+    pub accesses: bool,
     /// Something was left out, since it was beyond our limits.
     pub cut: bool,
 }
@@ -90,7 +92,7 @@ pub struct TxTrace {
     pub gas_used: Option<u64>,
     /// Calls in the order in which they began; a frame's own calls follow it directly.
     pub frames: Vec<Frame>,
-    /// Logs in order.
+    /// Logs in order; nothing from reverted frames.
     pub logs: Vec<Log>,
     /// What really moved, in order; nothing from reverted frames.
     pub transfers: Vec<Transfer>,
@@ -98,6 +100,8 @@ pub struct TxTrace {
     pub created: Vec<Created>,
     /// Storage that changed, where known.
     pub storage: Vec<StorageChange>,
+    /// Reads and writes of storage in order, where known; those of reverted frames too.
+    pub accesses: Vec<StorageAccess>,
     /// What was told, and what was not.
     pub known: Completeness,
     pub(crate) parties: Vec<Address>,
@@ -177,6 +181,8 @@ pub struct Log {
     pub frame: u32,
     /// The first frame that began after it.
     pub before: u32,
+    /// Its number in the transaction or block, where told.
+    pub index: Option<u64>,
 }
 
 /// Stands for a frame that is not known.
@@ -245,6 +251,35 @@ pub struct StorageChange {
     pub from: U256,
     /// After.
     pub to: U256,
+}
+
+/// How a slot was touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Read; `cold` when it was the first touch of the transaction and paid as such (EIP-2929).
+    Read {
+        /// Whether it was the first touch.
+        cold: bool,
+    },
+    /// Written.
+    Write,
+}
+
+/// A read or a write of a storage slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StorageAccess {
+    /// The frame in which it took place.
+    pub frame: u32,
+    /// The first frame that began after it.
+    pub before: u32,
+    /// Whose storage.
+    pub account: Party,
+    /// The slot.
+    pub slot: U256,
+    /// What was read, or what was written.
+    pub value: U256,
+    /// How.
+    pub kind: Access,
 }
 
 /// What an account won and lost of one asset, all in all.

@@ -205,10 +205,10 @@ fn is_forwarded(trace: &TxTrace, at: usize) -> bool {
 /// Gives logs without a place the frame of the transfer they tell of, or the one before.
 fn place_logs(trace: &mut TxTrace, lifted: &[Transfer]) {
     let count = u32::try_from(trace.frames.len()).unwrap_or(NO_FRAME);
-    let mut frames = std::mem::take(&mut trace.logs);
+    let mut logs = std::mem::take(&mut trace.logs);
     let mut next = 0;
     let mut last = 0;
-    for log in &mut frames {
+    for log in &mut logs {
         if log.frame == NO_FRAME {
             let wanted = log_transfer(trace, log);
             if let Some(found) = wanted.and_then(|(from, to, _)| {
@@ -231,12 +231,29 @@ fn place_logs(trace: &mut TxTrace, lifted: &[Transfer]) {
         }
     }
     if trace.known.log_places {
-        frames.sort_by_key(|log| {
-            let depth = trace.frames.get(log.frame as usize).map_or(0, |frame| frame.depth);
+        put_in_order(&trace.frames, &mut logs);
+    }
+    trace.logs = logs;
+}
+
+/// Puts logs in the order in which they were emitted.
+///
+/// Nodes tell after how many of its frame's calls a log came, and some leave out calls of
+/// precompiles when they count. Numbers of logs leave no doubt, where they are told.
+fn put_in_order(frames: &[Frame], logs: &mut [Log]) {
+    if logs.iter().all(|log| log.index.is_some()) {
+        logs.sort_by_key(|log| log.index);
+        let mut least = 0;
+        for log in logs {
+            least = log.before.max(least);
+            log.before = least;
+        }
+    } else {
+        logs.sort_by_key(|log| {
+            let depth = frames.get(log.frame as usize).map_or(0, |frame| frame.depth);
             (log.before, std::cmp::Reverse(depth))
         });
     }
-    trace.logs = frames;
 }
 
 type Ends = (Option<Address>, Option<Address>, U256);

@@ -86,7 +86,7 @@ fn tree(parents: &[usize]) -> String {
         format!(
             "{{\"calls\":[{}],\"type\":\"CALL\",\"from\":\"0x{at:040x}\",\"to\":\"0x{:040x}\",\"input\":\"0x\"}}",
             inner.join(","),
-            at + 1
+            at + 0x1000
         )
     }
     let mut children = vec![Vec::new(); parents.len() + 1];

@@ -1,5 +1,6 @@
 //! `inspect`: what given transactions are up to, one JSON line each. Keeps and tells nothing.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wk_detectors::{Config, Report};
-use wk_trace::{ReadError, TxTrace};
+use wk_replay::{Codes, StoredBlock};
+use wk_trace::{ReadError, Traces, TxTrace};
 
 use crate::arguments::{self, InspectWhat};
 use crate::exit::Exit;
@@ -16,12 +18,18 @@ use crate::exit::Exit;
 const MAX_BYTES: u64 = 1 << 30;
 
 pub(crate) fn run(command: &arguments::Inspect) -> Result<(), Exit> {
-    let InspectWhat::File { files } = &command.what;
+    let InspectWhat::File { files, codes } = &command.what;
     let config = Config::default();
+    let mut codes = match codes {
+        None => Codes::default(),
+        Some(file) => open(file)
+            .and_then(|text| Codes::read(&text).map_err(words))
+            .map_err(|reason| Exit::failure(format!("{}: {reason}", file.display())))?,
+    };
     let mut failed = Vec::new();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for file in files {
-        match lines(file, &config) {
+        match lines(file, &mut codes, &config) {
             Ok(lines) => {
                 for line in lines {
                     writeln!(out, "{line}")?;
@@ -38,19 +46,45 @@ pub(crate) fn run(command: &arguments::Inspect) -> Result<(), Exit> {
     }
 }
 
-fn lines(file: &Path, config: &Config) -> Result<Vec<Value>, String> {
+fn open(file: &Path) -> Result<Vec<u8>, String> {
     let mut packed = Vec::new();
     File::open(file)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut packed))
-        .map_err(|error| error.to_string())?;
-    let text = wk_trace::unpack(&packed, MAX_BYTES).map_err(|error| error.to_string())?;
+        .map_err(words)?;
+    Ok(wk_trace::unpack(&packed, MAX_BYTES).map_err(words)?.into_owned())
+}
+
+/// An error and what is behind it, in one line.
+fn words(error: impl Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        words.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    words
+}
+
+/// Executes a block again.
+fn replay(text: &[u8], codes: &mut Codes) -> Result<Traces, String> {
+    let stored = StoredBlock::read(text, codes).map_err(words)?;
+    let executed = stored.execute().map_err(words)?;
+    let header = &stored.block.header.header;
+    Ok(Traces {
+        whole_block: true,
+        block: Some(header.height.0),
+        beneficiary: Some(header.beneficiary),
+        transactions: executed.into_iter().map(|executed| executed.trace).collect(),
+    })
+}
+
+fn lines(file: &Path, codes: &mut Codes, config: &Config) -> Result<Vec<Value>, String> {
+    let text = open(file)?;
     let start = Instant::now();
-    let traces = wk_trace::read(&text).map_err(|error| match error {
-        ReadError::NeedsReplay => {
-            format!("{error}; this version reads traces, so give it the block's traces")
-        }
-        other => other.to_string(),
-    })?;
+    let traces = match wk_trace::read(&text) {
+        Err(ReadError::NeedsReplay) => replay(&text, codes)?,
+        read => read.map_err(words)?,
+    };
     let count = u32::try_from(traces.transactions.len()).unwrap_or(u32::MAX).max(1);
     let reading = start.elapsed() / count;
     let start = Instant::now();

@@ -289,6 +289,13 @@ impl FromWire for Bloom {
     }
 }
 
+/// Any JSON.
+impl FromWire for serde_json::Value {
+    fn from_wire(raw: &RawValue) -> Result<serde_json::Value, &'static str> {
+        serde_json::from_str(raw.get()).map_err(|_| "expected JSON")
+    }
+}
+
 impl FromWire for Bytes {
     fn from_wire(raw: &RawValue) -> Result<Bytes, &'static str> {
         text(raw)

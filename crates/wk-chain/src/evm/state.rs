@@ -129,6 +129,53 @@ impl StateReader {
         self.read("eth_getBalance", block, |at| json!([address, at])).await
     }
 
+    /// How many transactions `address` had sent, or contracts it had created, at `block`.
+    ///
+    /// # Errors
+    /// When the state is gone, or nobody answers.
+    pub async fn nonce(&self, block: BlockRef, address: Address) -> Result<u64, ReadState> {
+        self.read("eth_getTransactionCount", block, |at| json!([address, at])).await
+    }
+
+    /// The accounts and slots that a call object would touch at `block`, by `eth_createAccessList`;
+    /// few providers offer it without fault, so it is good for a guess only.
+    ///
+    /// # Errors
+    /// When the contract refuses, the state is gone, or nobody answers.
+    pub async fn access_list(
+        &self,
+        block: BlockRef,
+        call: &Value,
+    ) -> Result<Vec<(Address, Vec<B256>)>, ReadState> {
+        let method = "eth_createAccessList";
+        let answer: Value = self.read(method, block, |at| json!([call, at])).await?;
+        let list = answer.get("accessList").and_then(Value::as_array);
+        let list = list.ok_or_else(|| ReadState::Answer {
+            method,
+            reason: "there is no `accessList` in it".to_owned(),
+        })?;
+        let item = |item: &Value| {
+            let address = item.get("address")?.as_str()?.parse().ok()?;
+            let slots = item.get("storageKeys")?.as_array()?;
+            Some((address, slots.iter().filter_map(|slot| slot.as_str()?.parse().ok()).collect()))
+        };
+        Ok(list.iter().filter_map(item).collect())
+    }
+
+    /// The hash of the block at `height`, as the endpoints have it now.
+    ///
+    /// # Errors
+    /// When nobody answers, or there is no such block.
+    pub async fn block_hash(&self, height: Height) -> Result<B256, ReadState> {
+        let method = "eth_getBlockByNumber";
+        let request = Request::new(method, json!([quantity(height), false]), self.purpose);
+        let reply = self.pool.call(request.pinned(height)).await;
+        let header: Value =
+            decode(method, reply.map_err(|error| ReadState::Call(Box::new(error)))?)?;
+        let hash = header.get("hash").and_then(Value::as_str).and_then(|hash| hash.parse().ok());
+        hash.ok_or_else(|| ReadState::Answer { method, reason: "there is no hash in it".into() })
+    }
+
     async fn read<T: FromWire>(
         &self,
         method: &'static str,
