@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
@@ -22,20 +23,32 @@ use crate::state::{Account, Code, State, StateError};
 const MAX_CODES: usize = 4_096;
 /// Reads under way at once while state is fetched ahead.
 const READS: usize = 16;
+/// For so long an answer about what a transaction will touch is waited for.
+const AHEAD: Duration = Duration::from_millis(500);
+/// Silences in a row after which nobody is asked that any more.
+const MAX_SILENCES: u32 = 3;
 /// Accounts and slots that are fetched ahead for one transaction.
 const MAX_AHEAD: usize = 4_096;
 
-/// Contract code by its hash, shared by the states of all blocks of a chain.
+/// What is the same for the states of all blocks of a chain: contract code by its hash. Clones share
+/// it.
 #[derive(Clone, Default)]
-pub struct CodeCache(Arc<Mutex<HashMap<B256, Code>>>);
+pub struct CodeCache(Arc<Cache>);
+
+#[derive(Default)]
+struct Cache {
+    codes: Mutex<HashMap<B256, Code>>,
+    /// How often in a row nobody could say what a transaction will touch.
+    silences: AtomicU32,
+}
 
 impl CodeCache {
     fn get(&self, hash: B256) -> Option<Code> {
-        self.0.lock().get(&hash).cloned()
+        self.0.codes.lock().get(&hash).cloned()
     }
 
     fn put(&self, hash: B256, code: Code) {
-        let mut codes = self.0.lock();
+        let mut codes = self.0.codes.lock();
         if codes.len() >= MAX_CODES {
             // Which one goes hardly matters: it is asked for again.
             let first = codes.keys().next().copied();
@@ -51,6 +64,8 @@ struct Known {
     slots: HashMap<(Address, U256), U256>,
     /// Whose code has a hash.
     owners: HashMap<B256, Address>,
+    /// Functions for which state was fetched ahead: the next call of one touches mostly the same.
+    ahead: HashSet<(Option<Address>, [u8; 4])>,
     block_hashes: HashMap<u64, B256>,
 }
 
@@ -102,14 +117,37 @@ impl NodeState {
     /// Fetches what a transaction will touch, many pieces at once: what its access list and, where the
     /// node offers it, `eth_createAccessList` name. What is missed is asked for when it is needed.
     pub async fn fetch_ahead(&self, raw: &RawTransaction) {
-        let call = call_object(raw);
-        let listed = self.0.reader.access_list(self.0.block, &call);
-        let listed = tokio::time::timeout(self.0.timeout, listed).await;
+        let transaction = &raw.transaction;
+        let function = (transaction.to, transaction.selector().unwrap_or_default());
+        let plain = transaction.input.is_empty() && transaction.to.is_some();
+        let new = self.0.known.lock().ahead.insert(function);
+        let listed = async {
+            let silences = &self.0.codes.0.silences;
+            if !new || plain || silences.load(Ordering::Relaxed) >= MAX_SILENCES {
+                return Vec::new();
+            }
+            let call = call_object(raw);
+            let listed = self.0.reader.access_list(self.0.block, &call);
+            let listed = tokio::time::timeout(self.0.timeout.min(AHEAD), listed).await;
+            match listed {
+                Ok(Ok(listed)) => {
+                    silences.store(0, Ordering::Relaxed);
+                    listed
+                }
+                // That it fails says that it was tried.
+                Ok(Err(ReadState::Reverted { .. })) => Vec::new(),
+                Ok(Err(_)) | Err(_) => {
+                    silences.fetch_add(1, Ordering::Relaxed);
+                    Vec::new()
+                }
+            }
+        };
+        let listed = listed.await;
         let mut accounts = HashSet::from([raw.transaction.from]);
         accounts.extend(raw.transaction.to);
         let mut slots = HashSet::new();
         let given = raw.access_list.iter().cloned();
-        for (address, keys) in listed.ok().and_then(Result::ok).into_iter().flatten().chain(given) {
+        for (address, keys) in listed.into_iter().chain(given) {
             accounts.insert(address);
             slots.extend(keys.into_iter().map(|key| (address, U256::from_be_bytes(key.0))));
         }
