@@ -1,7 +1,9 @@
 //! The bytes that Ethereum hashes: headers, transactions and receipts in RLP, of every fork.
 
+use std::collections::HashMap;
+
 use alloy_rlp::{BufMut, EMPTY_STRING_CODE, Encodable};
-use wk_model::primitives::{Address, B256, Bloom};
+use wk_model::primitives::{Address, B256, Bloom, keccak256};
 use wk_model::{Height, evm};
 
 use super::verify::Outcomes;
@@ -193,21 +195,47 @@ pub(super) fn receipt(raw: &RawReceipt, kind: u8, bloom: &Bloom) -> Result<Vec<u
     Ok(typed(kind, payload))
 }
 
-/// The bloom over `logs`.
-pub(super) fn bloom<'a>(logs: impl Iterator<Item = &'a evm::Log>) -> Bloom {
-    let mut bloom = Bloom::ZERO;
-    for log in logs {
-        bloom.accrue_raw_log(log.address, &log.topics);
+/// Makes blooms. The same contracts and events come again and again in a block, so that what each
+/// sets is remembered.
+#[derive(Default)]
+pub(super) struct Blooms {
+    /// The bits that a topic, or an address with zeros before it, sets.
+    bits: HashMap<(B256, bool), [u16; 3]>,
+}
+
+impl Blooms {
+    /// The bloom over `logs`.
+    pub(super) fn of<'a>(&mut self, logs: impl IntoIterator<Item = &'a evm::Log>) -> Bloom {
+        let mut bloom = Bloom::ZERO;
+        for log in logs {
+            self.accrue(&mut bloom, log.address.into_word(), true);
+            for topic in &log.topics {
+                self.accrue(&mut bloom, *topic, false);
+            }
+        }
+        bloom
     }
-    bloom
+
+    fn accrue(&mut self, bloom: &mut Bloom, word: B256, is_address: bool) {
+        let bits = self.bits.entry((word, is_address)).or_insert_with(|| {
+            let hash = keccak256(if is_address { &word[12..] } else { &word[..] });
+            // Yellow Paper, 4.3.1: the low eleven bits of each of the first three pairs of bytes.
+            [0, 2, 4].map(|at| u16::from_be_bytes([hash[at], hash[at + 1]]) & 0x7ff)
+        });
+        for bit in *bits {
+            bloom[255 - usize::from(bit / 8)] |= 1 << (bit % 8);
+        }
+    }
 }
 
 /// The bloom over all logs that are known.
 pub(super) fn bloom_of(outcomes: &Outcomes) -> Bloom {
     match outcomes {
         Outcomes::Unknown(_) => Bloom::ZERO,
-        Outcomes::Logs(logs) => bloom(logs.iter().map(|raw| &raw.log)),
-        Outcomes::Receipts(receipts) => bloom(receipts.iter().flat_map(|raw| &raw.receipt.logs)),
+        Outcomes::Logs(logs) => Blooms::default().of(logs.iter().map(|raw| &raw.log)),
+        Outcomes::Receipts(receipts) => {
+            Blooms::default().of(receipts.iter().flat_map(|raw| &raw.receipt.logs))
+        }
     }
 }
 
@@ -308,7 +336,7 @@ fn logs(logs: &[evm::Log], out: &mut Vec<u8>) {
 mod tests {
     use serde_json::value::RawValue;
     use serde_json::{Value, json};
-    use wk_model::primitives::{hex, keccak256};
+    use wk_model::primitives::hex;
 
     use super::*;
 

@@ -261,11 +261,12 @@ fn is_outside_the_root(raw: &RawTransaction) -> bool {
 
 /// The bloom of each receipt; of logs without receipts, one bloom over all.
 fn blooms(outcomes: &Outcomes) -> Vec<Bloom> {
+    let mut blooms = encode::Blooms::default();
     match outcomes {
         Outcomes::Unknown(_) => Vec::new(),
-        Outcomes::Logs(logs) => vec![encode::bloom(logs.iter().map(|raw| &raw.log))],
+        Outcomes::Logs(logs) => vec![blooms.of(logs.iter().map(|raw| &raw.log))],
         Outcomes::Receipts(receipts) => {
-            receipts.iter().map(|raw| encode::bloom(raw.receipt.logs.iter())).collect()
+            receipts.iter().map(|raw| blooms.of(&raw.receipt.logs)).collect()
         }
     }
 }
