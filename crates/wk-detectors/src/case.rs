@@ -166,6 +166,18 @@ impl<'t> Case<'t> {
         self.standings[party.index()].fresh
     }
 
+    /// Whether a frame is a token's transfer from the side to someone else, unasked for.
+    pub(crate) fn is_gift(&self, at: u32) -> bool {
+        let frame = self.frame(at);
+        self.selector(at) == 0xa905_9cbb
+            && self.is_side(frame.from)
+            && self
+                .trace
+                .word_address(frame, 0)
+                .and_then(|address| self.trace.party(&address))
+                .is_some_and(|party| !self.is_side(party))
+    }
+
     /// What moved between whom, with mints and burns ascribed to who made them.
     pub fn flows(&self) -> &[Flow] {
         &self.flows

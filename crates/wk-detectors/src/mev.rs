@@ -248,6 +248,23 @@ pub(crate) fn liquidates(case: &Case<'_>) -> bool {
         })
 }
 
+/// Whether the debtor of a liquidation is of the liquidator's own side: such debts were made to fail.
+pub(crate) fn liquidates_itself(case: &Case<'_>) -> bool {
+    case.has_role(Role::Liquidation)
+        && case.frames().any(|(at, frame)| {
+            case.roles(at).has(Role::Liquidation)
+                && frame.kind == FrameKind::Call
+                && !frame.reverted
+                && case.is_side(frame.from)
+                && (0..3).any(|n| {
+                    let named = case.trace.word_address(frame, n);
+                    named
+                        .and_then(|address| case.trace.party(&address))
+                        .is_some_and(|party| case.is_side(party) && party != frame.from)
+                })
+        })
+}
+
 /// Compound's markets and Aave V1 answer with an error code instead of failing.
 fn refused(case: &Case<'_>, at: u32) -> bool {
     let answers = matches!(case.selector(at), 0xf5e3_c462 | 0xaae4_0a2a | 0x00a7_18a9);
