@@ -1,7 +1,7 @@
 //! A new contract that looks made for an attack, before it is used.
 //!
-//! Code that can be called back by lenders and that names several contracts, or a contract that
-//! gives out many unlimited approvals while it is made: the tools are laid out. Whoever is named is
+//! Code that can be called back by lenders and that names several contracts, code that trades and names
+//! many, or a contract that gives out many unlimited approvals while it is made: the tools are laid out. Whoever is named is
 //! warned before anything has happened.
 //!
 //! Known weaknesses: bots for arbitrage and liquidation are made of the same parts; code that takes
@@ -21,6 +21,8 @@ settings! { "attacker_contract";
     min_approvals: u32 = 4,
     /// Contracts that code which can be called back by lenders must name.
     min_named: u32 = 2,
+    /// Contracts that any other code which trades must name.
+    min_fixed: u32 = 5,
 }
 
 const NAME: &str = "attacker_contract";
@@ -33,7 +35,8 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
         let code = case.trace.input(first);
         let read = Read::of(&code[..code.len().min(MAX_CODE)]);
         let named = read.named.len();
-        if read.called_back && named >= config.min_named as usize {
+        let called_back = read.called_back && named >= config.min_named as usize;
+        if called_back || (read.trades && named >= config.min_fixed as usize) {
             let class = if read.trades { Class::PriceManipulation } else { Class::BusinessLogic };
             let named: Vec<String> =
                 read.named.iter().take(16).map(|address| format!("0x{}", hex(address))).collect();

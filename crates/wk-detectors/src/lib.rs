@@ -28,6 +28,7 @@ mod price_manipulation;
 mod proxy_upgrade;
 mod reentrancy;
 mod rug_pull;
+mod shared_pools;
 mod signature_replay;
 mod signatures;
 mod sybil;

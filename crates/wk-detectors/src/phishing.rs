@@ -70,23 +70,57 @@ fn permitted(case: &Case<'_>) -> Option<TxFinding> {
 
 /// The sender or its contract takes what belongs to someone else who gets nothing for it.
 fn taken_by_spender(case: &Case<'_>) -> Option<TxFinding> {
-    let few = case.trace.frames.len() <= 64;
-    let transfer = case.trace.transfers.iter().filter(|_| few).find(|transfer| {
+    let taken = |transfer: &&Transfer| {
         transfer.kind == TransferKind::Move
-            && matches!(transfer.asset, Asset::Token(_))
+            && matches!(transfer.asset, Asset::Token(token) if token != transfer.from)
             && !transfer.amount.is_zero()
-            && transfer.by.is_some_and(|by| by == case.trace.sender)
-            && transfer.from != case.trace.sender
-            && transfer.to == case.trace.sender
-            && !case.is_active(transfer.from)
+            && transfer.by.is_some_and(|by| by != transfer.from && case.is_side(by))
+            && !case.wins(transfer.from)
+            && case.wins(transfer.to)
+    };
+    // Contracts approve those whom they call, and nobody else.
+    let held_by_contract = |transfer: &&Transfer| {
+        case.is_active(transfer.from)
+            && !case
+                .trace
+                .frames
+                .iter()
+                .any(|frame| frame.kind == FrameKind::Delegate && frame.to == transfer.from)
+            && case.lost_something(transfer.from)
+            && !approved(case, transfer.from)
+    };
+    let transfers = || case.trace.transfers.iter().filter(taken);
+    if let Some(transfer) = transfers().find(held_by_contract) {
+        return Some(spent(case, transfer, Severity::P2, 50, "taken_from_contract"));
+    }
+    let few = case.trace.frames.len() <= 64;
+    let transfer = transfers().filter(|_| few).find(|transfer| {
+        let sender = case.trace.sender;
+        transfer.by == Some(sender) && transfer.to == sender && !case.is_active(transfer.from)
     })?;
-    Some(
-        TxFinding::new(NAME, Class::AccessControl, Severity::P3, 15)
-            .with("pattern", "taken_by_spender")
-            .party(case, "victim", transfer.from)
-            .with("frame", transfer.frame)
-            .with("taken", moved(case, transfer.asset, transfer.amount)),
-    )
+    Some(spent(case, transfer, Severity::P3, 15, "taken_by_spender"))
+}
+
+fn spent(
+    case: &Case<'_>,
+    transfer: &Transfer,
+    severity: Severity,
+    confidence: u8,
+    pattern: &str,
+) -> TxFinding {
+    TxFinding::new(NAME, Class::AccessControl, severity, confidence)
+        .with("pattern", pattern)
+        .party(case, "victim", transfer.from)
+        .with("frame", transfer.frame)
+        .with("taken", moved(case, transfer.asset, transfer.amount))
+}
+
+/// Whether an account approved anyone of the side in this transaction.
+fn approved(case: &Case<'_>, owner: Party) -> bool {
+    case.has_role(Role::Approval)
+        && case.frames().any(|(at, frame)| {
+            frame.from == owner && !frame.reverted && case.roles(at).has(Role::Approval)
+        })
 }
 
 /// Transfers of nothing between accounts that take no part.

@@ -40,36 +40,49 @@ pub(crate) fn detect(
     let created = case.is_fresh(own);
     let given = case.flows().iter().any(|flow| case.is_side(flow.from) && !case.is_side(flow.to));
     let repeated = repeated(case);
-    let (pattern, class, severity, confidence) = if !case.loans().is_empty() && lossless {
-        ("borrowed_and_kept_more", Class::BusinessLogic, Severity::P2, 45)
+    let appeared = !case.appeared().is_empty();
+    let (pattern, severity, confidence) = if !case.loans().is_empty() && lossless {
+        ("borrowed_and_kept_more", Severity::P2, 45)
+    } else if appeared && lossless {
+        ("spent_what_it_never_got", Severity::P2, 45)
     } else if created && lossless && !losers.is_empty() {
-        ("made_and_used_at_once", Class::BusinessLogic, Severity::P2, 45)
+        ("made_and_used_at_once", Severity::P2, 45)
     } else if repeated.is_some_and(|(_, times)| times >= config.min_repeated) && lossless {
-        ("again_and_again", Class::BusinessLogic, Severity::P2, 42)
+        ("again_and_again", Severity::P2, 42)
     } else if lossless && !given && !losers.is_empty() {
-        ("released_for_nothing", Class::AccessControl, Severity::P3, 30)
-    } else if lossless && !losers.is_empty() {
-        ("someone_only_lost", Class::BusinessLogic, Severity::P3, 30)
+        ("released_for_nothing", Severity::P3, 30)
+    } else if !losers.is_empty() {
+        ("someone_only_lost", Severity::P3, if lossless { 30 } else { 20 })
+    } else if !case.loans().is_empty() {
+        // What was spent may be worth nothing, as tokens of one's own making are.
+        ("borrowed_and_gained", Severity::P3, 25)
     } else {
         return;
     };
-    let mut finding = TxFinding::new(NAME, class, severity, confidence)
-        .with("pattern", pattern)
-        .party(case, "contract", own)
-        .gains(case);
-    if let Some(victim) = losers.first() {
-        finding = finding.party(case, "victim", *victim).with(
-            "victims",
-            losers.iter().take(8).map(|party| hex(case, *party)).collect::<Vec<_>>(),
-        );
+    let finding = |class, confidence| {
+        let mut finding = TxFinding::new(NAME, class, severity, confidence)
+            .with("pattern", pattern)
+            .party(case, "contract", own)
+            .gains(case);
+        if let Some(victim) = losers.first() {
+            finding = finding.party(case, "victim", *victim).with(
+                "victims",
+                losers.iter().take(8).map(|party| hex(case, *party)).collect::<Vec<_>>(),
+            );
+        }
+        if let Some((at, times)) = repeated.filter(|(_, times)| *times >= config.min_repeated) {
+            finding = finding
+                .with("repeated", times)
+                .with("function", format!("0x{:08x}", case.selector(at)))
+                .party(case, "called", case.frame(at).to);
+        }
+        finding
+    };
+    findings.push(finding(Class::BusinessLogic, confidence));
+    // What came for nothing was not guarded, or was counted wrongly: one transaction does not tell.
+    if (!given || appeared) && case.loans().is_empty() {
+        findings.push(finding(Class::AccessControl, confidence - 5));
     }
-    if let Some((at, times)) = repeated.filter(|(_, times)| *times >= config.min_repeated) {
-        finding = finding
-            .with("repeated", times)
-            .with("function", format!("0x{:08x}", case.selector(at)))
-            .party(case, "called", case.frame(at).to);
-    }
-    findings.push(finding);
 }
 
 /// The contract of the sender's own that acts: it calls at least one contract that is not.
