@@ -1,13 +1,12 @@
 //! Rights that were not the caller's: taken and used at once, or left open by the contract.
 //!
-//! Four patterns: the side makes itself owner (or minter, admin …) of a contract, then wins by that
-//! contract in the same transaction; a contract that exists already is initialised; a function
-//! whose name says that it is internal is called from outside; someone takes another's tokens for
-//! himself by calling the token.
+//! Five patterns: a contract runs code of the attacker's in its own name; what only a lender or pool
+//! is to call is called by the attacker; the side makes itself owner (or minter, admin …) of a
+//! contract, then wins by that contract in the same transaction; a function whose name says that it
+//! is internal is called from outside; a contract that exists already is initialised.
 //!
 //! Known weaknesses: deployers initialise their own contracts in a transaction of its own, which
-//! looks like the second pattern, and exchanges collect deposits by the fourth, so that these are of
-//! low severity.
+//! looks like the last pattern, so that this is of low severity.
 
 use alloy_primitives::Address;
 use wk_model::Severity;
@@ -15,7 +14,7 @@ use wk_trace::{Frame, FrameKind, Party};
 
 use crate::case::Case;
 use crate::config::settings;
-use crate::finding::{Class, TxFinding, moved};
+use crate::finding::{Class, TxFinding};
 use crate::signatures::Role;
 
 settings! { "access_control";
@@ -27,11 +26,61 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
     if !config.enabled {
         return;
     }
-    let finding = taken(case)
+    let finding = possessed(case)
+        .or_else(|| called_back(case))
+        .or_else(|| taken(case))
         .or_else(|| internal(case))
-        .or_else(|| initialised(case))
-        .or_else(|| pulled(case));
+        .or_else(|| initialised(case));
     findings.extend(finding);
+}
+
+/// A contract that is not the side's delegates to code of the side's.
+fn possessed(case: &Case<'_>) -> Option<TxFinding> {
+    let (at, frame) = case.frames().find(|(_, frame)| {
+        frame.kind == FrameKind::Delegate
+            && !frame.reverted
+            && frame.code != frame.to
+            && case.is_side(frame.code)
+            && !case.is_side(frame.to)
+            && !case.is_fresh(frame.to)
+    })?;
+    let lost = !case.gains().is_empty() && case.lost_something(frame.to);
+    let voted = case.has_role(Role::Governance) || !case.loans().is_empty();
+    let class = if voted { Class::Governance } else { Class::AccessControl };
+    let (severity, confidence) = if lost { (Severity::P1, 80) } else { (Severity::P2, 50) };
+    Some(
+        TxFinding::new(NAME, class, severity, confidence)
+            .with("pattern", "runs_code_of_the_caller")
+            .party(case, "victim", frame.to)
+            .party(case, "code", frame.code)
+            .with("frame", at)
+            .gains(case),
+    )
+}
+
+/// A lender's callback, called by one who lent nothing, on a contract that then pays.
+fn called_back(case: &Case<'_>) -> Option<TxFinding> {
+    let (at, frame) = case.frames().find(|(at, frame)| {
+        case.roles(*at).has(Role::LoanCallback)
+            && frame.kind == FrameKind::Call
+            && !frame.reverted
+            && case.is_side(frame.from)
+            && !case.is_side(frame.to)
+            && !case.is_fresh(frame.to)
+            && case.lost_something(frame.to)
+    })?;
+    let paid = case
+        .flows()
+        .iter()
+        .any(|flow| flow.frame > at && flow.frame < frame.end && flow.from == frame.to);
+    (paid && !case.gains().is_empty()).then(|| {
+        TxFinding::new(NAME, Class::AccessControl, Severity::P2, 65)
+            .with("pattern", "callback_by_a_stranger")
+            .party(case, "victim", frame.to)
+            .with("frame", at)
+            .with("function", format!("0x{:08x}", case.selector(at)))
+            .gains(case)
+    })
 }
 
 /// The side names itself (or is the caller of) an ownership function, then wins from that contract.
@@ -115,31 +164,10 @@ fn initialised(case: &Case<'_>) -> Option<TxFinding> {
         return None;
     }
     Some(
-        TxFinding::new(NAME, Class::AccessControl, Severity::P2, 35)
+        TxFinding::new(NAME, Class::AccessControl, Severity::P3, 35)
             .with("pattern", "initialised_by_sender")
             .party(case, "victim", frame.to)
             .with("frame", 0)
             .with("function", format!("0x{:08x}", case.selector(0))),
-    )
-}
-
-/// The sender itself takes tokens from another account for itself: by an approval, or without.
-fn pulled(case: &Case<'_>) -> Option<TxFinding> {
-    let frame = case.trace.frames.first()?;
-    // transferFrom(address,address,uint256)
-    if case.selector(0) != 0x23b8_72dd || frame.kind != FrameKind::Call {
-        return None;
-    }
-    let transfer = case.trace.transfers.first()?;
-    let own = transfer.to == frame.from && transfer.from != frame.from;
-    if !own || transfer.amount.is_zero() {
-        return None;
-    }
-    Some(
-        TxFinding::new(NAME, Class::AccessControl, Severity::P3, 15)
-            .with("pattern", "taken_by_spender")
-            .party(case, "victim", transfer.from)
-            .with("frame", 0)
-            .with("taken", moved(case, transfer.asset, transfer.amount)),
     )
 }

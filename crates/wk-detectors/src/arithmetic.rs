@@ -1,53 +1,201 @@
-//! Amounts so large that adding or multiplying them wraps around.
+//! Numbers that wrap around, or that are rounded to nothing.
 //!
-//! Transfers to many and transfers with a fee add up amounts; the attacker chooses them so that the
-//! sum is small. Amounts that big exist nowhere else but as "unlimited", which is exactly the
-//! largest number.
+//! Overflow: two arguments that each are huge and together nearly nothing, or a huge one that
+//! becomes nearly nothing when it is multiplied by the length of a list beside it; such numbers do not
+//! come about by chance. Underflow: a balance that no token can have. Rounding: a few units given,
+//! and much got for them, again and again or at once.
 //!
-//! Known weaknesses: an underflow of stored numbers leaves no trace in the call data; hashes,
-//! packed fields and negative numbers look like large amounts, so only functions that move
-//! tokens are looked at.
+//! Known weaknesses: an underflow of stored numbers that nobody asks for leaves no trace in calls;
+//! rounding over many transactions is not seen.
 
 use alloy_primitives::U256;
 use wk_model::Severity;
-use wk_trace::FrameKind;
+use wk_trace::{Asset, FrameKind, Party};
 
 use crate::case::Case;
 use crate::config::settings;
-use crate::finding::{Class, TxFinding};
+use crate::finding::{Class, TxFinding, moved};
+use crate::flash_loan::losers;
 use crate::signatures::Role;
 
 settings! { "arithmetic";
+    /// Units of an asset, the smallest there are, that are worth nothing.
+    dust: u32 = 100,
 }
 
 const NAME: &str = "arithmetic_overflow";
 
+/// Words of one call that are put together.
+const MAX_WORDS: usize = 24;
+
 pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
-    if !config.enabled || !case.has_role(Role::BatchTransfer) {
+    if !config.enabled {
         return;
     }
-    for (at, frame) in case.frames() {
+    if let Some(finding) = wrapped(case).or_else(|| oversized(case)).or_else(|| impossible(case)) {
+        findings.push(finding);
+    } else {
+        findings.extend(rounded(case, config));
+    }
+}
+
+fn huge(word: U256) -> bool {
+    word >= U256::ONE << 128
+}
+
+/// Arguments that wrap around when they are added up or multiplied.
+fn wrapped(case: &Case<'_>) -> Option<TxFinding> {
+    case.frames().find_map(|(at, frame)| {
+        // Who moves tokens himself calls little else; routes of trades are packed into words.
+        let told = frame.kind == FrameKind::Call
+            && !frame.reverted
+            && (frame.parent.is_none() || case.is_side(frame.from))
+            && case.selector(at) != 0
+            && frame.end - at <= 8;
+        if !told {
+            return None;
+        }
+        let input = case.trace.input(frame);
+        let count = (input.len().saturating_sub(4) / 32).min(MAX_WORDS);
+        // Cheap to tell for nearly all calls.
+        if !(0..count).any(|n| input[4 + n * 32] >= 0x40) {
+            return None;
+        }
+        let words: Vec<U256> = (0..count).filter_map(|n| case.trace.word(frame, n)).collect();
+        let routed = case.roles(at).has(Role::PublicEntry);
+        let product = || product(&words).filter(|_| !routed);
+        let (severity, (left, right)) = match sum(&words) {
+            Some(pair) => (Severity::P1, pair),
+            // Some contracts take one half of all numbers for "everything there is".
+            None if case.roles(at).has(Role::BatchTransfer) => (Severity::P1, product()?),
+            None => (Severity::P2, product()?),
+        };
+        Some(
+            TxFinding::new(NAME, Class::Arithmetic, severity, 88)
+                .with("pattern", "wraps_around")
+                .party(case, "victim", frame.to)
+                .with("frame", at)
+                .with("amount", left.to_string())
+                .with("beside", right.to_string()),
+        )
+    })
+}
+
+/// What wraps around to less than this is nearly nothing.
+fn nearly_nothing(number: U256) -> bool {
+    number < U256::ONE << 100
+}
+
+/// Two huge words side by side that add up to nearly nothing. Text is written from the left, and is
+/// no number.
+fn sum(words: &[U256]) -> Option<(U256, U256)> {
+    let number = |word: U256| huge(word) && word != U256::MAX && word.trailing_zeros() != 248;
+    words.windows(2).map(|pair| (pair[0], pair[1])).find(|(left, right)| {
+        number(*left) && number(*right) && nearly_nothing(left.wrapping_add(*right))
+    })
+}
+
+/// A huge argument that becomes nearly nothing when multiplied by the length of a list beside it.
+fn product(words: &[U256]) -> Option<(U256, U256)> {
+    // Arguments end where the first list begins; a list's place is told in bytes.
+    let lists = || {
+        words.iter().filter_map(|place| {
+            let place = usize::try_from(*place).ok().filter(|place| place % 32 == 0)? / 32;
+            let length = *words.get(place)?;
+            let members = usize::try_from(length).ok()?;
+            (members > 1 && place > 0 && members < 1024).then_some((place, length))
+        })
+    };
+    let (end, _) = lists().min()?;
+    let amounts = words[..end].iter().filter(|word| huge(**word) && word.trailing_zeros() >= 240);
+    amounts
+        .flat_map(|amount| lists().map(move |(_, length)| (*amount, length)))
+        .find(|(amount, length)| nearly_nothing(amount.wrapping_mul(*length)))
+}
+
+/// Amounts of transfers to many that no token has.
+fn oversized(case: &Case<'_>) -> Option<TxFinding> {
+    if !case.has_role(Role::BatchTransfer) {
+        return None;
+    }
+    case.frames().find_map(|(at, frame)| {
         let moves = frame.kind == FrameKind::Call
             && !frame.reverted
-            && case.is_side(frame.from)
+            && (frame.parent.is_none() || case.is_side(frame.from))
             && case.roles(at).has(Role::BatchTransfer);
-        if !moves {
-            continue;
-        }
-        // Signatures come after the fifth word and may be any number.
-        let words = (case.trace.input(frame).len().saturating_sub(4) / 32).min(64);
-        let batch = case.trace.word(frame, 0) < Some(U256::from(1024));
-        let amounts = if batch { 0..words } else { 2..words.min(4) };
-        let huge = amounts
+        let words = (case.trace.input(frame).len().saturating_sub(4) / 32).min(MAX_WORDS);
+        let amount = (0..words)
+            .filter(|_| moves)
             .filter_map(|n| case.trace.word(frame, n))
-            .find(|amount| *amount >= U256::ONE << 200 && *amount != U256::MAX);
-        let Some(amount) = huge else { continue };
-        findings.push(
-            TxFinding::new(NAME, Class::Arithmetic, Severity::P1, 85)
+            .find(|amount| *amount >= U256::ONE << 200 && *amount != U256::MAX)?;
+        Some(
+            TxFinding::new(NAME, Class::Arithmetic, Severity::P2, 70)
+                .with("pattern", "oversized")
                 .party(case, "victim", frame.to)
                 .with("frame", at)
                 .with("amount", amount.to_string()),
-        );
-        return;
+        )
+    })
+}
+
+/// A balance of the side that no token can have.
+fn impossible(case: &Case<'_>) -> Option<TxFinding> {
+    if !case.has_role(Role::Balance) || case.gains().is_empty() {
+        return None;
     }
+    case.frames().find_map(|(at, frame)| {
+        let asks = frame.kind == FrameKind::StaticCall
+            && !frame.reverted
+            && case.roles(at).has(Role::Balance)
+            && !case.is_side(frame.to);
+        let balance = case.trace.output_word(frame, 0).filter(|_| asks)?;
+        if balance < U256::ONE << 200 || balance == U256::MAX {
+            return None;
+        }
+        let owner =
+            case.trace.word_address(frame, 0).and_then(|address| case.trace.party(&address))?;
+        case.is_side(owner).then(|| {
+            TxFinding::new(NAME, Class::Arithmetic, Severity::P2, 65)
+                .with("pattern", "impossible_balance")
+                .party(case, "victim", frame.to)
+                .with("frame", at)
+                .with("amount", balance.to_string())
+                .gains(case)
+        })
+    })
+}
+
+/// Next to nothing given to a contract that then, or whose market then, pays much.
+fn rounded(case: &Case<'_>, config: &Config) -> Option<TxFinding> {
+    if case.gains().is_empty() || !case.losses().is_empty() || losers(case).is_empty() {
+        return None;
+    }
+    let dust = U256::from(config.dust);
+    let much = U256::from(10).pow(U256::from(9));
+    let mut first: Option<(Party, Asset, U256, u32)> = None;
+    let mut times = 0;
+    for flow in case.flows() {
+        let given = flow.amount <= dust
+            && matches!(flow.asset, Asset::Token(_))
+            && case.is_side(flow.from)
+            && !case.wins(flow.to)
+            && case.is_active(flow.to);
+        if given {
+            times += 1;
+            first.get_or_insert((flow.to, flow.asset, flow.amount, flow.frame));
+        }
+    }
+    let (to, asset, amount, frame) = first?;
+    let paid = case.flows().iter().any(|flow| {
+        flow.from == to && case.wins(flow.to) && flow.amount > much && flow.asset != asset
+    });
+    (paid || times >= 10).then(|| {
+        TxFinding::new(NAME, Class::Arithmetic, Severity::P2, 45)
+            .with("pattern", "rounded")
+            .party(case, "victim", to)
+            .with("frame", frame)
+            .with("given", moved(case, asset, amount))
+            .with("times", times)
+            .gains(case)
+    })
 }

@@ -65,6 +65,7 @@ pub struct Case<'t> {
     nets: HashMap<(Party, Asset), (U256, U256)>,
     gains: Vec<(Asset, U256)>,
     losses: Vec<(Asset, U256)>,
+    appeared: Vec<(Asset, U256)>,
     pools: Vec<PoolTrades>,
     loans: Vec<Loan>,
 }
@@ -90,6 +91,7 @@ impl<'t> Case<'t> {
             nets: HashMap::new(),
             gains: Vec::new(),
             losses: Vec::new(),
+            appeared: Vec::new(),
             pools: Vec::new(),
             loans: Vec::new(),
         };
@@ -97,6 +99,7 @@ impl<'t> Case<'t> {
         case.drop_own_tokens();
         case.find_beneficiaries();
         case.add_up();
+        case.set_apart_unseen();
         if !case.flows.is_empty() && trace.frames.len() > 1 {
             case.loans = case.find_loans();
             case.pools = flows::pools(&case);
@@ -166,6 +169,18 @@ impl<'t> Case<'t> {
         self.standings[party.index()].fresh
     }
 
+    /// Whether a frame is a token's transfer from the side to someone else, unasked for.
+    pub(crate) fn is_gift(&self, at: u32) -> bool {
+        let frame = self.frame(at);
+        self.selector(at) == 0xa905_9cbb
+            && self.is_side(frame.from)
+            && self
+                .trace
+                .word_address(frame, 0)
+                .and_then(|address| self.trace.party(&address))
+                .is_some_and(|party| !self.is_side(party))
+    }
+
     /// What moved between whom, with mints and burns ascribed to who made them.
     pub fn flows(&self) -> &[Flow] {
         &self.flows
@@ -209,6 +224,12 @@ impl<'t> Case<'t> {
     /// What the attacker's side spent in all, by asset.
     pub fn losses(&self) -> &[(Asset, U256)] {
         &self.losses
+    }
+
+    /// What the attacker's side spent though it had never been seen to get it, by asset: it must have
+    /// come into being, or have been credited, without a transfer.
+    pub fn appeared(&self) -> &[(Asset, U256)] {
+        &self.appeared
     }
 
     /// Parties that traded one asset for another.
@@ -315,7 +336,24 @@ impl<'t> Case<'t> {
         let calls_back = self
             .below(only)
             .any(|(_, below)| below.from == relay.to && below.to == frame.to && below.enters());
-        (!known && size > 1 && most && !calls_back).then_some(only)
+        (!known && size > 1 && most && !calls_back && !self.pays_of_its_own(relay.to, frame.to))
+            .then_some(only)
+    }
+
+    /// Whether one account pays another more than it got itself: then it is not the other's own.
+    fn pays_of_its_own(&self, payer: Party, payee: Party) -> bool {
+        self.flows.iter().filter(|flow| flow.from == payer && flow.to == payee).any(|paid| {
+            let (mut got, mut gave) = (U256::ZERO, U256::ZERO);
+            for flow in self.flows.iter().filter(|flow| flow.asset == paid.asset) {
+                if flow.to == payer {
+                    got = got.saturating_add(flow.amount);
+                }
+                if flow.from == payer {
+                    gave = gave.saturating_add(flow.amount);
+                }
+            }
+            gave > got
+        })
     }
 
     /// Tokens that are the side's own contracts are worth nothing: whoever gets them got nothing.
@@ -385,6 +423,60 @@ impl<'t> Case<'t> {
         }
         self.gains.sort();
         self.losses.sort();
+    }
+
+    /// Tells losses from what the side never had before: spent by contracts that are new, or that had
+    /// less when someone asked.
+    fn set_apart_unseen(&mut self) {
+        let losses = std::mem::take(&mut self.losses);
+        for (asset, lost) in losses {
+            let givers: Vec<Party> = self
+                .nets
+                .iter()
+                .filter(|((party, of), (got, gave))| {
+                    *of == asset && gave > got && self.standings[party.index()].side
+                })
+                .map(|((party, _), _)| *party)
+                .collect();
+            let unseen =
+                |giver: &Party| self.standings[giver.index()].fresh || self.had_less(*giver, asset);
+            let list = if !givers.is_empty() && givers.iter().all(unseen) {
+                &mut self.appeared
+            } else {
+                &mut self.losses
+            };
+            list.push((asset, lost));
+        }
+    }
+
+    /// Whether an account gave more of a token than it had when someone first asked, and what it got
+    /// since.
+    fn had_less(&self, account: Party, asset: Asset) -> bool {
+        let Asset::Token(token) = asset else { return false };
+        if !self.has_role(Role::Balance) {
+            return false;
+        }
+        let address = self.trace.address(account);
+        let asked = self.frames().find(|(at, frame)| {
+            frame.to == token
+                && frame.kind == FrameKind::StaticCall
+                && !frame.reverted
+                && self.roles(*at).has(Role::Balance)
+                && self.trace.word_address(frame, 0) == Some(address)
+        });
+        let Some((at, frame)) = asked else { return false };
+        let Some(had) = self.trace.output_word(frame, 0) else { return false };
+        let start = self.flows.partition_point(|flow| flow.frame < at);
+        let (mut got, mut gave) = (had, U256::ZERO);
+        for flow in self.flows[start..].iter().filter(|flow| flow.asset == asset) {
+            if flow.to == account {
+                got = got.saturating_add(flow.amount);
+            }
+            if flow.from == account {
+                gave = gave.saturating_add(flow.amount);
+            }
+        }
+        gave > got.saturating_add(U256::from(DUST))
     }
 
     /// Loans: the side asks, gets, is called back, and gives at least as much back before the asked

@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    access_control, approval_drain, arithmetic, bridge, donation, fake_counterpart, flash_loan,
-    governance, instant_profit, price_manipulation, reentrancy, sybil, token_mechanics,
+    access_control, approval_drain, arbitrary_call, arithmetic, attacker_contract, bridge,
+    donation, emptied, fake_counterpart, flash_loan, fund_flow, governance, instant_profit,
+    key_compromise, moved_oracle, phishing, price_manipulation, proxy_upgrade, reentrancy,
+    rug_pull, signature_replay, sybil, token_mechanics, unexplained_gain,
 };
 
 /// Which detectors look at transactions, and how strictly.
@@ -38,6 +40,28 @@ pub struct Config {
     pub sybil: sybil::Config,
     /// Borrowed money, and someone who only lost.
     pub flash_loan: flash_loan::Config,
+    /// A price that someone relies on, moved between the attacker's steps.
+    pub moved_oracle: moved_oracle::Config,
+    /// Calls that a contract makes because the caller wrote them into its call data.
+    pub arbitrary_call: arbitrary_call::Config,
+    /// Signatures used again, given by nobody, or never looked at.
+    pub signature_replay: signature_replay::Config,
+    /// Approvals, payments and histories that people were tricked into.
+    pub phishing: phishing::Config,
+    /// An owner's way out of a contract, used.
+    pub key_compromise: key_compromise::Config,
+    /// Liquidity pulled, or new units sold at once.
+    pub rug_pull: rug_pull::Config,
+    /// Code behind a proxy exchanged for fresh code.
+    pub proxy_upgrade: proxy_upgrade::Config,
+    /// New contracts made of an attack's parts.
+    pub attacker_contract: attacker_contract::Config,
+    /// Money to and from mixers, and much money at once.
+    pub fund_flow: fund_flow::Config,
+    /// Contracts that hold nothing any more.
+    pub emptied: emptied::Config,
+    /// Gains that nothing explains.
+    pub unexplained_gain: unexplained_gain::Config,
 }
 
 /// Declares a detector's settings: whether it is on, and what else it has.

@@ -12,6 +12,7 @@ use crate::case::Case;
 use crate::config::settings;
 use crate::finding::{Class, TxFinding, moved};
 use crate::flash_loan::losers;
+use crate::instant_profit::generous;
 use crate::signatures::Role;
 
 settings! { "donation";
@@ -45,9 +46,13 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
         // Shares that are the vault's own token tell it from a pool.
         let issues =
             case.is_token(vault) || case.trace.frames.iter().any(|frame| frame.to == vault);
-        if redeemed && issues && !losers(case).is_empty() {
+        let victims = !losers(case).is_empty();
+        let known = victims || !generous(case, 100).is_empty();
+        if redeemed && issues && known {
+            let (severity, confidence) =
+                if victims { (Severity::P1, 62) } else { (Severity::P2, 50) };
             findings.push(
-                TxFinding::new(NAME, Class::DonationInflation, Severity::P1, 62)
+                TxFinding::new(NAME, Class::DonationInflation, severity, confidence)
                     .party(case, "victim", vault)
                     .with("frame", transfer.frame)
                     .with("gift", moved(case, transfer.asset, transfer.amount))

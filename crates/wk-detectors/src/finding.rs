@@ -32,6 +32,20 @@ pub enum Class {
     DonationInflation,
     /// A vote bought or a proposal forced.
     Governance,
+    /// A signature or message used where or as often as it should not be.
+    SignatureReplay,
+    /// An owner's rights used to take everything.
+    KeyCompromise,
+    /// Chance that the player could foresee.
+    Randomness,
+    /// Liquidity or holders' money taken by those who had made the token.
+    RugPull,
+    /// People made to approve, pay or copy what they should not.
+    Phishing,
+    /// Code behind a proxy exchanged for other code.
+    ProxyUpgrade,
+    /// Money on its way to or from where tracks end, or a lot of it at once.
+    FundFlow,
 }
 
 impl Class {
@@ -48,6 +62,13 @@ impl Class {
             Class::Bridge => "bridge",
             Class::DonationInflation => "donation_inflation",
             Class::Governance => "governance",
+            Class::SignatureReplay => "signature_replay",
+            Class::KeyCompromise => "key_compromise",
+            Class::Randomness => "randomness",
+            Class::RugPull => "rug_pull",
+            Class::Phishing => "phishing",
+            Class::ProxyUpgrade => "proxy_upgrade",
+            Class::FundFlow => "fund_flow",
         }
     }
 }

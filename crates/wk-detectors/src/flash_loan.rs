@@ -15,6 +15,7 @@ use wk_trace::{Asset, Party};
 use crate::case::Case;
 use crate::config::settings;
 use crate::finding::{Class, TxFinding, hex, moved};
+use crate::mev::liquidates_itself;
 use crate::signatures::Role;
 
 settings! { "flash_loan";
@@ -26,7 +27,7 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
     let looks = config.enabled
         && !case.loans().is_empty()
         && !case.gains().is_empty()
-        && !case.has_role(Role::Liquidation)
+        && (!case.has_role(Role::Liquidation) || liquidates_itself(case))
         && (!case.has_role(Role::Repay) || case.has_role(Role::Borrow));
     if !looks {
         return;

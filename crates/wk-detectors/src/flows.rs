@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use wk_trace::{Asset, Party, TransferKind, TxTrace};
 
 use crate::case::{Case, maker};
+use crate::shared_pools;
 use crate::signatures::Role;
 
 /// A transfer whose both ends are real parties.
@@ -44,6 +45,8 @@ pub struct Trade {
 pub struct PoolTrades {
     /// The party.
     pub pool: Party,
+    /// Which pool, where one contract holds many.
+    pub id: Option<B256>,
     /// Its trades.
     pub trades: Vec<Trade>,
 }
@@ -52,6 +55,8 @@ pub struct PoolTrades {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RoundTrip {
     pub(crate) pool: Party,
+    /// Which pool, where one contract holds many.
+    pub(crate) id: Option<B256>,
     pub(crate) assets: (Asset, Asset),
     /// First and last frame.
     pub(crate) frames: (u32, u32),
@@ -117,7 +122,7 @@ pub(crate) fn pools(case: &Case<'_>) -> Vec<PoolTrades> {
                 *slot = None;
                 let (inward, outward) = if got { (half, before) } else { (before, half) };
                 let place = *places.entry(party).or_insert_with(|| {
-                    pools.push(PoolTrades { pool: party, trades: Vec::new() });
+                    pools.push(PoolTrades { pool: party, id: None, trades: Vec::new() });
                     pools.len() - 1
                 });
                 pools[place].trades.push(Trade {
@@ -131,6 +136,9 @@ pub(crate) fn pools(case: &Case<'_>) -> Vec<PoolTrades> {
         }
     }
     pools.retain(|pool| !pool.trades.iter().all(|trade| wraps(pool.pool, trade)));
+    if case.has_role(Role::SharedPool) {
+        pools.extend(shared_pools::trades(case));
+    }
     pools
 }
 
@@ -152,13 +160,16 @@ pub(crate) fn round_trips(case: &Case<'_>) -> Vec<RoundTrip> {
         first: u32,
         last: u32,
         trades: usize,
+        /// An amount was not told.
+        unknown: bool,
     }
     let mut found = Vec::new();
     for pool in case.pools() {
-        if pool.trades.len() < 2 || case.is_conduit(pool.pool) || case.wins(pool.pool) {
+        let own_account = pool.id.is_none() && case.is_conduit(pool.pool);
+        if pool.trades.len() < 2 || own_account || case.wins(pool.pool) {
             continue;
         }
-        if case.has_role(Role::SharedPool) && is_shared(case, pool.pool) {
+        if case.has_role(Role::SharedPool) && pool.id.is_none() && is_shared(case, pool.pool) {
             continue;
         }
         let mut pairs: HashMap<(Asset, Asset), Sums> = HashMap::new();
@@ -168,6 +179,7 @@ pub(crate) fn round_trips(case: &Case<'_>) -> Vec<RoundTrip> {
             let sums = pairs.entry(key).or_insert(Sums { first: trade.frame, ..Sums::default() });
             sums.last = trade.frame;
             sums.trades += 1;
+            sums.unknown |= trade.got_amount.is_zero() || trade.gave_amount.is_zero();
             if forward {
                 sums.both_ways.0 = true;
                 sums.got.0 = sums.got.0.saturating_add(trade.got_amount);
@@ -180,9 +192,11 @@ pub(crate) fn round_trips(case: &Case<'_>) -> Vec<RoundTrip> {
         }
         for (assets, sums) in pairs {
             if sums.both_ways == (true, true) {
-                let unwound = share(sums.gave.0, sums.got.0).max(share(sums.gave.1, sums.got.1));
+                let shares = share(sums.gave.0, sums.got.0).max(share(sums.gave.1, sums.got.1));
+                let unwound = if sums.unknown { 100 } else { shares };
                 found.push(RoundTrip {
                     pool: pool.pool,
+                    id: pool.id,
                     assets,
                     frames: (sums.first, sums.last),
                     trades: sums.trades,

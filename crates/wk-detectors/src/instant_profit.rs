@@ -139,4 +139,14 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
             .with("borrowed", borrowed)
             .gains(case),
     );
+    // Coins in and more coins out, and nothing else anywhere: a game that was won for sure.
+    let coins_only = case.flows().iter().all(|flow| flow.asset == Asset::Native);
+    if coins_only && !borrowed {
+        findings.push(
+            TxFinding::new(NAME, Class::Randomness, Severity::P2, 45)
+                .party(case, "victim", first.party)
+                .with("last_frame", first.last)
+                .gains(case),
+        );
+    }
 }

@@ -5,23 +5,35 @@
 
 mod access_control;
 mod approval_drain;
+mod arbitrary_call;
 mod arithmetic;
+mod attacker_contract;
 mod bridge;
 mod case;
 mod config;
 mod donation;
+mod emptied;
 mod fake_counterpart;
 mod finding;
 mod flash_loan;
 mod flows;
+mod fund_flow;
 mod governance;
 mod instant_profit;
+mod key_compromise;
 mod mev;
+mod moved_oracle;
+mod phishing;
 mod price_manipulation;
+mod proxy_upgrade;
 mod reentrancy;
+mod rug_pull;
+mod shared_pools;
+mod signature_replay;
 mod signatures;
 mod sybil;
 mod token_mechanics;
+mod unexplained_gain;
 
 use wk_trace::{Traces, TxTrace};
 
@@ -91,8 +103,24 @@ fn look(trace: &TxTrace, config: &Config) -> (Report, Vec<Swap>) {
     instant_profit::detect(&case, &config.instant_profit, &mut findings);
     sybil::detect(&case, &config.sybil, &mut findings);
     flash_loan::detect(&case, &config.flash_loan, &mut findings);
+    moved_oracle::detect(&case, &config.moved_oracle, &mut findings);
+    arbitrary_call::detect(&case, &config.arbitrary_call, &mut findings);
+    signature_replay::detect(&case, &config.signature_replay, &mut findings);
+    phishing::detect(&case, &config.phishing, &mut findings);
+    key_compromise::detect(&case, &config.key_compromise, &mut findings);
+    rug_pull::detect(&case, &config.rug_pull, &mut findings);
+    proxy_upgrade::detect(&case, &config.proxy_upgrade, &mut findings);
+    attacker_contract::detect(&case, &config.attacker_contract, &mut findings);
+    fund_flow::detect(&case, &config.fund_flow, &mut findings);
+    emptied::detect(&case, &config.emptied, &mut findings);
+    let labels = labels(&case, &swaps);
+    // Trades around a circle and liquidations are how bots earn; making contracts for it is not.
+    let liquidation = labels.contains(&"liquidation") && !mev::liquidates_itself(&case);
+    let explained = (labels.contains(&"arbitrage") || liquidation)
+        && (case.loans().is_empty() || trace.created.is_empty());
+    unexplained_gain::detect(&case, explained, &config.unexplained_gain, &mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
-    (Report { findings, labels: labels(&case, &swaps) }, swaps)
+    (Report { findings, labels }, swaps)
 }
 
 fn labels(case: &Case<'_>, swaps: &[Swap]) -> Vec<&'static str> {

@@ -7,9 +7,10 @@
 //! at the same pool, and the trade back.
 
 use alloy_primitives::{Address, U256};
-use wk_trace::{Asset, FrameKind, Party, TxTrace};
+use wk_trace::{FrameKind, Party, TxTrace};
 
 use crate::case::Case;
+use crate::flows::Trade;
 use crate::signatures::{Role, roles};
 
 /// Trades of one transaction among which routes are looked for; more are no arbitrage by hand.
@@ -211,30 +212,38 @@ fn within_a_percent(left: U256, right: U256) -> bool {
 }
 
 /// Whether the side traded in a circle and won by it, though not all its trades are known ones.
+///
+/// Trades are those lifted from what moved, whatever the function: each leg begins with what the one
+/// before gave, one percent of slack as between known ones, and the last gives what the first got.
 pub(crate) fn circles(case: &Case<'_>, swaps: &[Swap]) -> bool {
-    let pools: std::collections::BTreeSet<Party> = case
+    let Some(first) = case.trace.frames.first() else { return false };
+    let public = roles(case.trace.selector(first)).has(Role::PublicEntry);
+    if swaps.is_empty() || public || case.gains().is_empty() || !case.losses().is_empty() {
+        return false;
+    }
+    let mut legs: Vec<(Party, &Trade)> = case
         .pools()
         .iter()
         .filter(|pool| !case.is_conduit(pool.pool))
-        .map(|pool| pool.pool)
+        .flat_map(|pool| pool.trades.iter().map(move |trade| (pool.pool, trade)))
         .collect();
-    let Some(first) = case.trace.frames.first() else { return false };
-    let public = roles(case.trace.selector(first)).has(Role::PublicEntry);
-    if swaps.len() < 2 || pools.len() < 2 || public || !case.losses().is_empty() {
+    if legs.len() < 2 || legs.len() > MAX_TRADES {
         return false;
     }
+    legs.sort_by_key(|(_, trade)| trade.frame);
     // Among known trades alone, routes have been looked for already.
     let known = |pool: &Party| swaps.iter().any(|swap| swap.pool == case.trace.address(*pool));
-    if pools.iter().all(known) {
+    if legs.iter().all(|(pool, _)| known(pool)) {
         return false;
     }
-    // What was won was also spent: it went around.
-    case.gains().iter().any(|(asset, _)| {
-        let wrapped = *asset == Asset::Native;
-        case.flows().iter().any(|flow| {
-            (flow.asset == *asset || wrapped) && case.is_side(flow.from) && pools.contains(&flow.to)
-        })
-    })
+    let follows = |pair: &[(Party, &Trade)]| {
+        let (out, next) = (pair[0].1, pair[1].1);
+        pair[0].0 != pair[1].0
+            && out.gave == next.got
+            && within_a_percent(out.gave_amount, next.got_amount)
+    };
+    let (start, end) = (legs[0].1, legs[legs.len() - 1].1);
+    legs.windows(2).all(follows) && start.got == end.gave && end.gave_amount > start.got_amount
 }
 
 /// Whether a frame is a liquidation that took place.
@@ -245,6 +254,23 @@ pub(crate) fn liquidates(case: &Case<'_>) -> bool {
                 && frame.kind == FrameKind::Call
                 && !frame.reverted
                 && !refused(case, at)
+        })
+}
+
+/// Whether the debtor of a liquidation is of the liquidator's own side: such debts were made to fail.
+pub(crate) fn liquidates_itself(case: &Case<'_>) -> bool {
+    case.has_role(Role::Liquidation)
+        && case.frames().any(|(at, frame)| {
+            case.roles(at).has(Role::Liquidation)
+                && frame.kind == FrameKind::Call
+                && !frame.reverted
+                && case.is_side(frame.from)
+                && (0..3).any(|n| {
+                    let named = case.trace.word_address(frame, n);
+                    named
+                        .and_then(|address| case.trace.party(&address))
+                        .is_some_and(|party| case.is_side(party) && party != frame.from)
+                })
         })
 }
 

@@ -5,8 +5,8 @@
 //! counts: pairs, curves, vaults whose shares are bought and sold.
 //!
 //! Known weaknesses: a manipulation that is not traded back (its loss is taken elsewhere) is left
-//! to `flash_loan` and `instant_profit`; one over several transactions is not seen; trades at
-//! contracts that hold many pools are not told apart, so those are left out.
+//! to `moved_oracle`, `flash_loan` and `instant_profit`; one over several transactions is not seen; of
+//! contracts that hold many pools only those are looked at whose calls name the pool.
 
 use std::collections::BTreeSet;
 
@@ -44,6 +44,7 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
     findings.push(
         TxFinding::new(NAME, Class::PriceManipulation, severity, if borrowed { 85 } else { 78 })
             .party(case, "pool", widest.pool)
+            .with("pool_id", widest.id.map(|id| format!("{id:#x}")))
             .with("pools", pools.into_iter().take(8).collect::<Vec<_>>())
             .with("first_frame", widest.frames.0)
             .with("last_frame", widest.frames.1)

@@ -86,8 +86,14 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
             best = Some((entry, confidence));
         }
     }
+    if best.is_none() && !case.gains().is_empty() {
+        let entry = by_stranger(case);
+        count = u32::from(entry.is_some());
+        best = entry.map(|entry| (entry, 55));
+    }
     let Some((entry, confidence)) = best else { return };
     let severity = match (entry.kind, case.gains().is_empty()) {
+        _ if confidence < 70 => Severity::P2,
         (Kind::SameFunction | Kind::CrossFunction, _) | (_, false) => Severity::P0,
         _ => Severity::P1,
     };
@@ -163,6 +169,50 @@ fn entries(case: &Case<'_>) -> Vec<Entry> {
     entries
 }
 
+/// The same contract entered again by someone who is not known to be of the side, but who was paid or
+/// called by a token's hook in between, and the contract lost.
+fn by_stranger(case: &Case<'_>) -> Option<Entry> {
+    let mut budget = BUDGET;
+    for (inner, frame) in case.frames() {
+        let enters = frame.kind == FrameKind::Call
+            && !frame.reverted
+            && frame.parent.is_some()
+            && !case.is_side(frame.from)
+            && !case.is_side(frame.to)
+            && !case.is_token(frame.to)
+            && case.selector(inner) != 0
+            && !case.roles(inner).has(Role::Token);
+        if !enters {
+            continue;
+        }
+        let mut given = None;
+        for (above, outer) in case.trace.ancestors(inner) {
+            budget = budget.checked_sub(1)?;
+            if outer.kind == FrameKind::Delegate {
+                continue;
+            }
+            if outer.to == frame.from {
+                let hooked = matches!(hook(case, above), Hook::Payment | Hook::Token);
+                given = (hooked && outer.from != frame.from).then_some(above);
+                if given.is_none() {
+                    break;
+                }
+                continue;
+            }
+            let Some(given) = given else { break };
+            let entered = outer.to == frame.to
+                && outer.kind == FrameKind::Call
+                && case.lost_something(frame.to);
+            if entered {
+                let same = case.selector(above) == case.selector(inner);
+                let kind = if same { Kind::SameFunction } else { Kind::CrossFunction };
+                return Some(Entry { kind, hook: hook(case, given), outer: above, given, inner });
+            }
+        }
+    }
+    None
+}
+
 fn hook(case: &Case<'_>, given: u32) -> Hook {
     let roles = case.roles(given);
     if case.selector(given) == 0 {
@@ -234,7 +284,12 @@ fn judge(case: &Case<'_>, entry: &Entry) -> Option<u8> {
             (!case.gains().is_empty() && case.losses().is_empty()).then_some(80)
         }
         (Kind::SameFunction | Kind::CrossFunction, Hook::Loan | Hook::Other) => {
-            repaid_by_deposit(case, entry).then_some(88)
+            if repaid_by_deposit(case, entry) {
+                return Some(88);
+            }
+            // A callback that nobody knows: a loss for nothing is what tells it from a lender's.
+            let robbed = entry.hook == Hook::Other && case.lost_something(victim);
+            (robbed && !case.gains().is_empty() && case.losses().is_empty()).then_some(60)
         }
         _ => None,
     }

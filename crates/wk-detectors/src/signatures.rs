@@ -1,4 +1,5 @@
-//! Functions that everybody knows, by what they mean to a detector. The table is data.
+//! Functions that everybody knows, by what they mean to a detector. The tables are data: one names
+//! functions, the other families of them, whose names tell what they do whatever they are given.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -7,6 +8,16 @@ use alloy_primitives::keccak256;
 
 /// Columns: role, signature.
 const FUNCTIONS: &str = include_str!("../data/functions.tsv");
+
+/// Columns: role, names, lists of arguments. `up to 4` stands for any four of the usual types.
+const FAMILIES: &str = include_str!("../data/families.tsv");
+
+/// Types of which families take up to three …
+const USUAL: [&str; 9] =
+    ["address", "uint256", "bytes", "bool", "uint8", "string", "bytes32", "address[]", "uint256[]"];
+
+/// … and those of which they take four.
+const COMMON: [&str; 5] = ["address", "uint256", "bytes", "address[]", "uint256[]"];
 
 /// What a well-known function means to a detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,9 +47,7 @@ pub enum Role {
     InternalName,
     /// What lets tokens out of a bridge.
     BridgeRelease,
-    /// What changes who may let tokens out of a bridge.
-    BridgeAdmin,
-    /// Transfers to many, or on behalf of others with a fee.
+    /// Transfers to many.
     BatchTransfer,
     /// Payment of a debt.
     Repay,
@@ -46,6 +55,26 @@ pub enum Role {
     Borrow,
     /// What lenders call on those to whom they lend for one transaction, and pools do not.
     FlashCallback,
+    /// What something is worth, by whoever is asked.
+    Price,
+    /// What a share of a pool, vault or market is worth.
+    SharePrice,
+    /// Trades of tokens that take a fee from their own transfers.
+    TaxedSwap,
+    /// Approvals by signature.
+    Permit,
+    /// Approvals.
+    Approval,
+    /// Exchange of the code behind a proxy.
+    Upgrade,
+    /// Deposits at mixers, and withdrawals from them.
+    Mixer,
+    /// Names with which people are made to pay for nothing.
+    Lure,
+    /// By which owners take out what a contract holds.
+    OwnerExit,
+    /// `balanceOf(address)`.
+    Balance,
 }
 
 impl Role {
@@ -63,11 +92,20 @@ impl Role {
             "initializer" => Role::Initializer,
             "internal_name" => Role::InternalName,
             "bridge_release" => Role::BridgeRelease,
-            "bridge_admin" => Role::BridgeAdmin,
             "batch_transfer" => Role::BatchTransfer,
             "repay" => Role::Repay,
             "borrow" => Role::Borrow,
             "flash_callback" => Role::FlashCallback,
+            "price" => Role::Price,
+            "share_price" => Role::SharePrice,
+            "taxed_swap" => Role::TaxedSwap,
+            "permit" => Role::Permit,
+            "approval" => Role::Approval,
+            "upgrade" => Role::Upgrade,
+            "mixer" => Role::Mixer,
+            "lure" => Role::Lure,
+            "owner_exit" => Role::OwnerExit,
+            "balance" => Role::Balance,
             _ => return None,
         })
     }
@@ -92,17 +130,58 @@ impl Roles {
 }
 
 static ROLES: LazyLock<HashMap<u32, Roles>> = LazyLock::new(|| {
-    let mut roles: HashMap<u32, Roles> = HashMap::new();
+    let mut known = HashMap::new();
     for line in FUNCTIONS.lines().skip(1) {
         let (role, signature) = line.split_once('\t').expect("a test reads every line");
-        let role = Role::named(role).expect("a test reads every line");
-        let hash = keccak256(signature);
-        let selector = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
-        let known = roles.entry(selector).or_default();
-        *known = Roles(known.0 | role.bit());
+        learn(&mut known, Role::named(role).expect("a test reads every line"), signature);
     }
-    roles
+    for line in FAMILIES.lines().skip(1) {
+        let mut columns = line.split('\t');
+        let mut column = || columns.next().expect("a test reads every line");
+        let role = Role::named(column()).expect("a test reads every line");
+        let (names, arguments) = (column(), column());
+        let arguments = if arguments == "up to 4" {
+            usual_arguments()
+        } else {
+            arguments.split(';').map(str::to_owned).collect()
+        };
+        for name in names.split(',') {
+            for list in &arguments {
+                learn(&mut known, role, &format!("{name}({list})"));
+            }
+        }
+    }
+    known
 });
+
+fn learn(known: &mut HashMap<u32, Roles>, role: Role, signature: &str) {
+    let hash = keccak256(signature);
+    let selector = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+    let roles = known.entry(selector).or_default();
+    *roles = Roles(roles.0 | role.bit());
+}
+
+/// Every list of up to three usual types, and of four common ones.
+fn usual_arguments() -> Vec<String> {
+    let longer = |lists: &[String], types: &[&str]| -> Vec<String> {
+        lists
+            .iter()
+            .flat_map(|list| types.iter().map(move |kind| format!("{list},{kind}")))
+            .collect()
+    };
+    let one: Vec<String> = USUAL.iter().map(|&kind| kind.to_owned()).collect();
+    let two = longer(&one, &USUAL);
+    let three = longer(&two, &USUAL);
+    let mut four: Vec<String> = COMMON.iter().map(|&kind| kind.to_owned()).collect();
+    for _ in 0..3 {
+        four = longer(&four, &COMMON);
+    }
+    let mut all = vec![String::new()];
+    for lists in [one, two, three, four] {
+        all.extend(lists);
+    }
+    all
+}
 
 /// The roles of the function with this selector.
 pub(crate) fn roles(selector: u32) -> Roles {
@@ -120,6 +199,11 @@ mod tests {
             assert!(Role::named(role).is_some(), "{line}");
             assert!(signature.ends_with(')') && !signature.contains(' '), "{line}");
         }
+        for line in FAMILIES.lines().skip(1) {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let [role, names, _] = columns.as_slice() else { panic!("{line}") };
+            assert!(Role::named(role).is_some() && !names.contains(' '), "{line}");
+        }
     }
 
     #[test]
@@ -136,6 +220,9 @@ mod tests {
             (0x8430_4ad7, Role::Initializer),
             (0xf2fd_e38b, Role::Ownership),
             (0xbc25_cf77, Role::PoolTrick),
+            (0x0902_f1ac, Role::Price),
+            (0x3659_cfe6, Role::Upgrade),
+            (0xd505_accf, Role::Permit),
         ] {
             assert!(roles(selector).has(role), "{selector:08x} {role:?}");
         }

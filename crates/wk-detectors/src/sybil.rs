@@ -68,8 +68,10 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
     }
     let won = !case.gains().is_empty() && case.lost_something(victim);
     let (severity, confidence) = if won { (Severity::P1, 65) } else { (Severity::P2, 45) };
+    // What a token gives to each of its holders is the token's own rule.
+    let class = if case.is_token(victim) { Class::TokenMechanics } else { Class::BusinessLogic };
     findings.push(
-        TxFinding::new(NAME, Class::BusinessLogic, severity, confidence)
+        TxFinding::new(NAME, class, severity, confidence)
             .party(case, "victim", victim)
             .with("contracts", accounts.len())
             .gains(case),

@@ -104,7 +104,12 @@ fn attacks_are_found_and_named() {
         let found: Vec<String> = report[0]
             .findings
             .iter()
-            .map(|f| format!("{}/{}/{:?}", f.detector, f.class.name(), f.severity))
+            .map(|f| {
+                let pattern = f.evidence.get("pattern").or(f.evidence.get("rule"));
+                let pattern =
+                    pattern.and_then(Value::as_str).map_or(String::new(), |p| format!("({p})"));
+                format!("{}/{}/{:?}{pattern}", f.detector, f.class.name(), f.severity)
+            })
             .collect();
         println!("{:<20} {:?} -> {found:?}", attack.name, attack.labels);
     }
@@ -148,7 +153,10 @@ fn mutated_attacks_are_still_found() {
         print(&format!("{mutation:?}"), score);
         println!("  lost: {lost:?}");
         let dropped = plain.share(plain.any) - score.share(score.any);
-        assert!(dropped <= 0.10, "{mutation:?} lowers recall by {dropped:.2}");
+        let renamed = plain.share(plain.right) - score.share(score.right);
+        let bar = if mutation == mutate::Mutation::Unnamed { 0.20 } else { 0.10 };
+        assert!(dropped <= bar, "{mutation:?} lowers recall by {dropped:.2}");
+        assert!(renamed <= bar, "{mutation:?} lowers the right class by {renamed:.2}");
     }
 }
 
@@ -165,7 +173,8 @@ fn ordinary_blocks(logs: bool) {
     println!("logs: {logs}");
     let config = Config::default();
     let (mut all, mut large, mut urgent, mut urgent_large) = (0_u32, 0_u32, 0_u32, 0_u32);
-    let mut lesser: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut lesser: BTreeMap<(Severity, &str), u32> = BTreeMap::new();
+    let mut by_worst: BTreeMap<Severity, u32> = BTreeMap::new();
     for folder in ["benign/traces", "mev"] {
         let mut files: Vec<PathBuf> = std::fs::read_dir(corpus.join(folder))
             .unwrap()
@@ -184,7 +193,22 @@ fn ordinary_blocks(logs: bool) {
                 large += u32::from(big);
                 let report = inspect(&trace, &config);
                 for finding in &report.findings {
-                    *lesser.entry(finding.detector).or_default() += 1;
+                    *lesser.entry((finding.severity, finding.detector)).or_default() += 1;
+                }
+                if let Some(worst) = report.findings.iter().min_by_key(|finding| finding.severity) {
+                    *by_worst.entry(worst.severity).or_default() += 1;
+                    if !logs {
+                        println!(
+                            "  {:?} {:?} {} frames: {} {} {:?} {:?}",
+                            worst.severity,
+                            trace.hash,
+                            trace.frames.len(),
+                            worst.detector,
+                            worst.class.name(),
+                            worst.evidence.get("pattern").or(worst.evidence.get("rule")),
+                            report.labels,
+                        );
+                    }
                 }
                 if let Some(finding) =
                     report.findings.iter().find(|finding| finding.severity <= Severity::P1)
@@ -203,7 +227,11 @@ fn ordinary_blocks(logs: bool) {
         per_thousand(urgent, all),
         per_thousand(urgent_large, large)
     );
-    println!("findings of any severity: {lesser:?}");
+    println!("findings: {lesser:?}");
+    let rate = |severity| per_thousand(by_worst.get(&severity).copied().unwrap_or(0), all);
+    let (p2, p3) = (rate(Severity::P2), rate(Severity::P3));
+    println!("transactions by their worst finding, per 1,000: P2 {p2:.2}, P3 {p3:.2}");
+    assert!(p2 <= 2.0 && p3 <= 5.0, "P2 {p2:.2}, P3 {p3:.2}");
     assert!(per_thousand(urgent, all) <= 0.1);
     assert!(per_thousand(urgent_large, large) <= 1.0);
 }

@@ -18,10 +18,36 @@ pub(crate) enum Mutation {
     Reordered,
     /// The first half of the attacker's calls in one transaction, the second in the next.
     Split,
+    /// Functions of protocols have names that nobody knows.
+    Unnamed,
 }
 
-pub(crate) const ALL: [Mutation; 5] =
-    [Mutation::Renamed, Mutation::Relayed, Mutation::Proxied, Mutation::Reordered, Mutation::Split];
+pub(crate) const ALL: [Mutation; 6] = [
+    Mutation::Renamed,
+    Mutation::Relayed,
+    Mutation::Proxied,
+    Mutation::Reordered,
+    Mutation::Split,
+    Mutation::Unnamed,
+];
+
+/// Functions that every token, pair and router has; all others may have any name.
+const NAMED: [u32; 14] = [
+    0xa905_9cbb,
+    0x23b8_72dd,
+    0x095e_a7b3,
+    0x70a0_8231,
+    0xdd62_ed3e,
+    0x1816_0ddd,
+    0x40c1_0f19,
+    0x9dc2_9fac,
+    0x4296_6c68,
+    0xd0e3_0db0,
+    0x2e1a_7d4d,
+    0x022c_0d9f,
+    0x0902_f1ac,
+    0x128a_cb08,
+];
 
 /// The mutated transactions as callTracer trees.
 pub(crate) fn mutate(trace: &TxTrace, mutation: Mutation) -> Vec<String> {
@@ -52,7 +78,7 @@ pub(crate) fn mutate(trace: &TxTrace, mutation: Mutation) -> Vec<String> {
             let (first, second) = own.split_at(own.len() / 2);
             vec![writer.frame(0, None, first), writer.frame(0, None, second)]
         }
-        Mutation::Proxied | Mutation::Reordered => vec![writer.whole()],
+        Mutation::Proxied | Mutation::Reordered | Mutation::Unnamed => vec![writer.whole()],
     }
 }
 
@@ -119,6 +145,11 @@ impl Writer<'_> {
             FrameKind::SelfDestruct => "SELFDESTRUCT",
         };
         let to = if frame.kind == FrameKind::Delegate { frame.code } else { frame.to };
+        let mut input = hex(self.trace.input(frame));
+        let selector = self.trace.selector(frame);
+        if self.mutation == Mutation::Unnamed && selector != 0 && !NAMED.contains(&selector) {
+            input.replace_range(2..10, &format!("{:08x}", selector ^ 0x5a5a_5a5a));
+        }
         let error =
             frame.error.as_deref().map_or(String::new(), |_| ",\"error\":\"reverted\"".into());
         format!(
@@ -126,7 +157,7 @@ impl Writer<'_> {
             from.unwrap_or(self.trace.address(frame.from)),
             self.trace.address(to),
             frame.value,
-            hex(self.trace.input(frame)),
+            input,
             hex(self.trace.output(frame)),
         )
     }

@@ -1,0 +1,117 @@
+//! Those who made a token take what its buyers had paid.
+//!
+//! Nearly all that a pool holds leaves it for the liquidity that the sender takes out; or units of a
+//! token come into being for the sender and are sold to its pool at once for most of what that has.
+//!
+//! Known weaknesses: whoever alone had liquidity in a pool takes all of it when he leaves, so that
+//! this is of low severity; sellers' taxes and blocked sales leave no trace in one transaction.
+
+use alloy_primitives::U256;
+use wk_model::Severity;
+use wk_trace::{Asset, FrameKind, Party, TransferKind};
+
+use crate::case::Case;
+use crate::config::settings;
+use crate::finding::{Class, TxFinding, moved};
+
+settings! { "rug_pull";
+    /// How much of what a pool held must leave, in percent.
+    min_share_percent: u8 = 95,
+}
+
+const NAME: &str = "rug_pull";
+/// `burn(address)` and `swap(uint256,uint256,address,bytes)` of pairs.
+const BURN: u32 = 0x89af_cb44;
+const BALANCE: u32 = 0x70a0_8231;
+
+pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
+    if !config.enabled || case.flows().is_empty() || case.trace.frames.len() < 3 {
+        return;
+    }
+    findings.extend(pulled(case, config.min_share_percent).or_else(|| minted_and_sold(case)));
+}
+
+/// Liquidity taken out that was nearly all there was.
+fn pulled(case: &Case<'_>, share: u8) -> Option<TxFinding> {
+    let (at, frame) = case.frames().find(|(at, frame)| {
+        case.selector(*at) == BURN && frame.kind == FrameKind::Call && !frame.reverted
+    })?;
+    let pool = frame.to;
+    // A pair asks for its balances before it pays.
+    let mut left = 0;
+    for (question, below) in case.below(at) {
+        let asks = case.selector(question) == BALANCE
+            && below.from == pool
+            && case.trace.word_address(below, 0) == Some(case.trace.address(pool));
+        if !asks {
+            continue;
+        }
+        let asset = Asset::Token(below.to);
+        let held = case.trace.output_word(below, 0)?;
+        let paid = case
+            .flows()
+            .iter()
+            .filter(|flow| flow.frame > question && flow.from == pool && flow.asset == asset)
+            .fold(U256::ZERO, |sum, flow| sum.saturating_add(flow.amount));
+        let part = held.checked_mul(U256::from(share)).map_or(held, |most| most / U256::from(100));
+        if held.is_zero() || paid < part {
+            // The first two questions are those before the payment.
+            return None;
+        }
+        left += 1;
+        if left == 2 {
+            break;
+        }
+    }
+    (left == 2 && !case.is_fresh(pool)).then(|| {
+        TxFinding::new(NAME, Class::RugPull, Severity::P3, 30)
+            .with("pattern", "liquidity_pulled")
+            .party(case, "pool", pool)
+            .with("frame", at)
+            .gains(case)
+    })
+}
+
+/// New units sold at once, by whoever had them made.
+fn minted_and_sold(case: &Case<'_>) -> Option<TxFinding> {
+    let minted = case.trace.transfers.iter().find(|transfer| {
+        transfer.kind == TransferKind::Mint
+            && transfer.id.is_none()
+            && case.is_side(transfer.to)
+            && transfer.by.is_some_and(|by| case.is_side(by))
+            && !matches!(transfer.asset, Asset::Token(token) if case.is_side(token) || case.is_fresh(token))
+            && !wraps(case, transfer.frame, transfer.asset)
+    })?;
+    let sold = case.pools().iter().find_map(|pool| {
+        let trade = pool
+            .trades
+            .iter()
+            .find(|trade| trade.frame > minted.frame && trade.got == minted.asset)?;
+        Some((pool.pool, trade))
+    });
+    let (pool, trade) = sold?;
+    let gained =
+        case.gains().iter().any(|(asset, _)| *asset == trade.gave || *asset == Asset::Native);
+    gained.then(|| {
+        TxFinding::new(NAME, Class::AccessControl, Severity::P2, 55)
+            .with("pattern", "minted_and_sold")
+            .party(case, "pool", pool)
+            .with("frame", minted.frame)
+            .with("minted", moved(case, minted.asset, minted.amount))
+            .with("got", moved(case, trade.gave, trade.gave_amount))
+            .gains(case)
+    })
+}
+
+/// Whether something was given for the new units: coins with the call, or another token during it.
+fn wraps(case: &Case<'_>, at: u32, asset: Asset) -> bool {
+    let frame = case.frame(at);
+    let paid = |from: Party| case.is_side(from);
+    !frame.value.is_zero()
+        || case.flows().iter().any(|flow| {
+            flow.frame <= frame.end
+                && flow.asset != asset
+                && paid(flow.from)
+                && !case.is_side(flow.to)
+        })
+}
