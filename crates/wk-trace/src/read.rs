@@ -259,7 +259,7 @@ fn read_parity(items: Vec<parity::Item<'_>>, traces: &mut Traces) -> Result<(), 
     Ok(())
 }
 
-/// A transaction with its tree under `trace`, its logs and status beside it.
+/// A transaction with its tree, or its flat traces, under `trace`; its logs and status beside it.
 fn read_derived(
     raw: Raw<'_>,
     index: u64,
@@ -267,14 +267,22 @@ fn read_derived(
     traces: &mut Traces,
 ) -> Result<(), ReadError> {
     let shape = Shape::of(raw)?;
-    let Some(tree) = shape.trace.filter(|tree| tree.is_object()) else {
+    let Some(told) = shape.trace.filter(|told| told.is_object() || told.is_array()) else {
         return Err(ReadError::Unknown);
     };
-    let mut builder = Builder::new(TraceSource::CallTracer);
+    let flat = told.is_array();
+    let source = if flat { TraceSource::Parity } else { TraceSource::CallTracer };
+    let mut builder = Builder::new(source);
     let trace = builder.trace();
     (trace.hash, trace.index, trace.block) = (shape.hash, Some(index), block);
     trace.gas_used = shape.gas_used;
-    call_tracer::read(&mut Reader::new(tree.text()), &mut builder)?;
+    if flat {
+        let items: Result<Vec<_>, _> =
+            told.elements().map(|item| parity::Item::read(item?)).collect();
+        parity::build(items?, &mut builder)?;
+    } else {
+        call_tracer::read(&mut Reader::new(told.text()), &mut builder)?;
+    }
     if let Some(logs) = shape.logs
         && builder.trace().logs.is_empty()
     {

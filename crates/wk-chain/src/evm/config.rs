@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wk_model::primitives::B256;
 use wk_model::{ChainId, Height, HumanDuration, OneOrMany, Problem, Secret};
 
+use super::traces::{TraceMode, TraceOptions};
 use crate::rpc::{EndpointConfig, PoolConfig, RpcConfig};
 
 /// Settings of an EVM chain: `chains.NAME.evm`.
@@ -60,6 +61,13 @@ pub struct EvmConfig {
     pub halt_after: Option<HumanDuration>,
     /// Blocks that are fetched at the same time while catching up, 1 to 256.
     pub parallel: u16,
+    /// Where call traces come from: `auto` takes what the endpoints can do; `off` inspects no
+    /// transactions of this chain. Which attacks are looked for, `detectors` says.
+    pub traces: TraceMode,
+    /// A block explorer, such as `https://etherscan.io`: findings in transactions link to it.
+    pub explorer: Option<String>,
+    /// How traces are asked for, and which transactions are told of.
+    pub trace_options: TraceOptions,
     /// How often each node is asked for its version, peers, sync state, transaction pool and fees;
     /// `0s` turns this off.
     pub node_facts_every: HumanDuration,
@@ -154,6 +162,9 @@ impl Default for EvmConfig {
             rescan: RescanConfig::default(),
             halt_after: None,
             parallel: 8,
+            traces: TraceMode::Auto,
+            explorer: None,
+            trace_options: TraceOptions::default(),
             node_facts_every: HumanDuration::seconds(15),
         }
     }
@@ -192,6 +203,16 @@ impl EvmConfig {
                 .hint("A finalized block is at least as deep as a safe one."),
             );
         }
+        if let Some(explorer) = &self.explorer
+            && !(explorer.starts_with("https://") || explorer.starts_with("http://"))
+        {
+            problems.push(
+                Problem::new("explorer", format!("`{explorer}` is no URL"))
+                    .hint("Write the explorer's address, such as `https://etherscan.io`."),
+            );
+        }
+        let options = self.trace_options.problems();
+        problems.extend(options.into_iter().map(|problem| problem.under("trace_options")));
         let zero = Some(HumanDuration::default());
         for (path, value) in [
             ("block_time", self.block_time),
@@ -366,6 +387,10 @@ mod tests {
                 vec!["confirmations.safe"],
             ),
             (json!({"rpc": "http://a", "halt_after": "0s"}), vec!["halt_after"]),
+            (
+                json!({"rpc": "http://a", "trace_options": {"parallel": 0, "window": 0}}),
+                vec!["trace_options.parallel", "trace_options.window"],
+            ),
             (json!({"ws": "ws://a"}), vec![]),
         ];
         for (config, expected) in cases {

@@ -212,7 +212,9 @@ impl Fetcher {
             // Others may be behind: at the head, nobody waits long for them to catch up.
             let patience = match purpose {
                 Purpose::Live if !avoid.is_empty() => OTHERS,
-                Purpose::Live | Purpose::Backfill | Purpose::Probe => Duration::MAX,
+                Purpose::Live | Purpose::Backfill | Purpose::Probe | Purpose::Trace => {
+                    Duration::MAX
+                }
             };
             let attempt = self.attempt(want, purpose, &avoid);
             let Ok(attempt) = tokio::time::timeout(patience, attempt).await else { break };

@@ -14,6 +14,7 @@ mod resume;
 mod signals;
 pub mod state;
 mod stats;
+mod traces;
 pub mod verify;
 mod window;
 pub mod wire;
@@ -27,4 +28,8 @@ pub use node::NodeProbe;
 pub use range::{Blocks, RangeBlock, blocks};
 pub use resume::Resume;
 pub use signals::SIGNALS;
+pub use traces::{
+    BlockTraces, HOW_TO_ENABLE, Lack, LackKind, TraceError, TraceMode, TraceOptions, TraceVia,
+    TraceWatch, Tracer,
+};
 pub(crate) use verify::hash_holds;

@@ -31,6 +31,8 @@ pub const SIGNALS: &[&Signal] = &[
     &NODE_PEERS,
     &NODE_SYNCING,
     &NODE_INFO,
+    &TRACED_BLOCKS,
+    &TRACE_SECONDS,
 ];
 
 macro_rules! signal {
@@ -48,6 +50,22 @@ const INTERVALS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0,
 const SIZES: &[f64] = &[1e3, 5e3, 1e4, 2.5e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 1e7];
 const DEPTHS: &[f64] = &[1.0, 2.0, 3.0, 6.0, 12.0, 32.0, 64.0, 128.0, 256.0];
 
+signal!(
+    TRACED_BLOCKS,
+    "wk_chain_traced_blocks_total",
+    SignalKind::Counter,
+    Count,
+    ["chain", "source", "result"],
+    "Blocks whose traces were asked for, by source (call_tracer, parity, transactions, receipts) and result (ok, failed, missing, pruned, too_large)"
+);
+signal!(
+    TRACE_SECONDS,
+    "wk_chain_trace_seconds",
+    SignalKind::Histogram(SHORT),
+    Seconds,
+    ["chain", "source"],
+    "Time that the traces of one block take to come, by source"
+);
 signal!(
     HEIGHT,
     "wk_chain_height",

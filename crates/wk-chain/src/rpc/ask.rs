@@ -45,9 +45,9 @@ impl Inner {
         request: &Request,
     ) -> Result<Reply, Miss> {
         let endpoint = &self.endpoints[place];
-        let Request { method, params, purpose, validate, .. } = request;
+        let Request { method, purpose, validate, .. } = request;
         let permit = endpoint.admit(method, *purpose, 1).map_err(Miss::Refused)?;
-        let result = self.exchange(endpoint, method, params).await;
+        let result = self.exchange(endpoint, request).await;
         let judged = result.and_then(|value| match validate {
             Some(validate) => match validate(&value) {
                 Ok(()) => Ok(value),
@@ -62,11 +62,10 @@ impl Inner {
     async fn exchange(
         &self,
         endpoint: &Endpoint,
-        method: &str,
-        params: &Value,
+        request: &Request,
     ) -> Result<Box<serde_json::value::RawValue>, Attempt> {
         let started = Instant::now();
-        let heard = self.send(endpoint, method, params).await;
+        let heard = self.send(endpoint, request).await;
         let took = started.elapsed();
         match heard {
             Ok(Heard { status: 200..=299, answered: Ok(value), .. }) => Ok(value),
@@ -81,17 +80,13 @@ impl Inner {
         }
     }
 
-    async fn send(
-        &self,
-        endpoint: &Endpoint,
-        method: &str,
-        params: &Value,
-    ) -> Result<Heard, Broken> {
+    async fn send(&self, endpoint: &Endpoint, request: &Request) -> Result<Heard, Broken> {
+        let Request { method, params, .. } = request;
         let target = endpoint
             .address
             .target()
             .map_err(|message| Broken::new(ErrorClass::Connect, message))?;
-        let timeout = self.options.timeout.0;
+        let timeout = request.timeout.unwrap_or(self.options.timeout.0);
         let Some(url) = &target.http else {
             self.start_ws(endpoint);
             let answered = endpoint.ws.ask(method, params, timeout).await?;
@@ -173,9 +168,11 @@ impl Inner {
         let first_id = self.next_ids(count as u64);
         let calls = requests.iter().map(|request| (request.method.as_ref(), &request.params));
         let body = wire::encode_batch(first_id, calls);
+        let timeout = requests.iter().filter_map(|request| request.timeout).max();
+        let timeout = timeout.unwrap_or(self.options.timeout.0);
         let Received { status, retry_after, body } = self
             .http
-            .post(url, &target.headers, body, self.options.timeout.0, self.clock.now())
+            .post(url, &target.headers, body, timeout, self.clock.now())
             .await
             .map_err(failed)?;
         match wire::decode_batch(&body, first_id, count, &target.redactor) {

@@ -51,6 +51,9 @@ pub enum Purpose {
     Backfill,
     /// To check on an endpoint or a node.
     Probe,
+    /// To learn what transactions did inside. Nodes work on such answers for long and often refuse
+    /// them: that says nothing about the endpoint as one to follow.
+    Trace,
 }
 
 /// Why an answer is not acceptable although it is well-formed.
@@ -81,6 +84,8 @@ pub struct Request {
     pub hedge: bool,
     /// Endpoints that shall not be asked.
     pub avoid: Vec<EndpointName>,
+    /// Longest time for one attempt; without it, that of the pool.
+    pub timeout: Option<Duration>,
     /// Whether an answer is acceptable; without it, every well-formed result is.
     pub validate: Option<Validate>,
 }
@@ -95,6 +100,7 @@ impl Request {
             pinned: None,
             hedge: false,
             avoid: Vec::new(),
+            timeout: None,
             validate: None,
         }
     }
@@ -112,6 +118,15 @@ impl Request {
     /// A request that checks on an endpoint or node.
     pub fn probe(method: impl Into<Cow<'static, str>>, params: Value) -> Request {
         Request::new(method, params, Purpose::Probe)
+    }
+
+    /// A request for what transactions did inside, each attempt within `timeout`.
+    pub fn trace(
+        method: impl Into<Cow<'static, str>>,
+        params: Value,
+        timeout: Duration,
+    ) -> Request {
+        Request { timeout: Some(timeout), ..Request::new(method, params, Purpose::Trace) }
     }
 
     /// Only for endpoints that have reached `height`.
@@ -148,13 +163,15 @@ impl Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Request { method, params: _, purpose, pinned, hedge, avoid, validate: _ } = self;
+        let Request { method, params: _, purpose, pinned, hedge, avoid, timeout, validate: _ } =
+            self;
         f.debug_struct("Request")
             .field("method", method)
             .field("purpose", purpose)
             .field("pinned", pinned)
             .field("hedge", hedge)
             .field("avoid", avoid)
+            .field("timeout", timeout)
             .finish_non_exhaustive()
     }
 }

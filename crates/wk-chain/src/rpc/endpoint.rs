@@ -465,11 +465,16 @@ impl Permit<'_> {
         let now = Instant::now();
         let mut opened = false;
         let mut state = endpoint.state.lock();
-        state.learn(method, attempt, now);
+        let traces = self.purpose == Purpose::Trace;
+        // A node that is good at following may know no trace of a block, or not yet.
+        if !traces || !matches!(class, ErrorClass::Stale | ErrorClass::RpcHeaderNotFound) {
+            state.learn(method, attempt, now);
+        }
         // An answer that is too large to be taken says neither that it works nor that it does not,
         // but our own small questions have small answers.
         let too_large = attempt.rpc.is_none() && matches!(remedy, Remedy::Smaller { .. });
-        if matches!(remedy, Remedy::Wait(_)) || (too_large && self.purpose != Purpose::Probe) {
+        let says_nothing = too_large && self.purpose != Purpose::Probe;
+        if matches!(remedy, Remedy::Wait(_)) || says_nothing || (traces && !answers(*class)) {
             state.breaker.abandoned();
         } else if too_large {
             opened = state.breaker.failed(now);
@@ -500,7 +505,9 @@ impl Permit<'_> {
         if measured {
             let now = Instant::now();
             let mut state = self.endpoint.state.lock();
-            state.latency.record(took, now);
+            if self.purpose != Purpose::Trace {
+                state.latency.record(took, now);
+            }
             state.by_method.entry(self.method).or_default().record(took, now);
         }
         took

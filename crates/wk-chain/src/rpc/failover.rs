@@ -33,6 +33,8 @@ enum Bar {
 const BACKFILL_PATIENCE: u32 = 4;
 /// One endpoint is asked at most this often by one read.
 const TRIES_PER_ENDPOINT: u32 = 6;
+/// The same for traces: who wants them has a patience of its own.
+const TRIES_FOR_TRACES: u32 = 2;
 /// Between two tries at one endpoint; doubles, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -49,6 +51,8 @@ pub(crate) struct Progress {
     attempts: Vec<Attempt>,
     deadline: Instant,
     time: Duration,
+    /// Tries that one endpoint gets.
+    most: u32,
 }
 
 impl Inner {
@@ -119,18 +123,23 @@ impl Inner {
     pub(crate) fn total_time(&self, purpose: Purpose) -> Duration {
         let time = self.options.total_timeout.0;
         match purpose {
-            Purpose::Live | Purpose::Probe => time,
+            Purpose::Live | Purpose::Probe | Purpose::Trace => time,
             Purpose::Backfill => time.saturating_mul(BACKFILL_PATIENCE),
         }
     }
 
     fn progress(&self, request: &Request, earlier: Vec<Attempt>) -> Progress {
-        let time = self.total_time(request.purpose);
+        let total = self.total_time(request.purpose);
+        let time = request.timeout.map_or(total, |timeout| total.max(timeout));
         let mut progress = Progress {
             tries: vec![Tries::default(); self.endpoints.len()],
             attempts: Vec::new(),
             deadline: Instant::now() + time,
             time,
+            most: match request.purpose {
+                Purpose::Trace => TRIES_FOR_TRACES,
+                Purpose::Live | Purpose::Backfill | Purpose::Probe => TRIES_PER_ENDPOINT,
+            },
         };
         for avoided in &request.avoid {
             if let Some(place) = self.place(avoided) {
@@ -271,7 +280,7 @@ impl Inner {
         ranking: &Ranking,
         out_of_time: bool,
     ) -> CallError {
-        let Progress { tries, mut attempts, deadline: _, time } = progress;
+        let Progress { tries, mut attempts, deadline: _, time, most: _ } = progress;
         let mut unused = Vec::new();
         for &(place, why) in &ranking.passed_over {
             let endpoint = self.endpoints[place].name.clone();
@@ -326,13 +335,13 @@ impl Progress {
         };
         tries.failed += 1;
         tries.barred = Some(match attempt.remedy {
-            Remedy::Retry if tries.failed < TRIES_PER_ENDPOINT => {
+            Remedy::Retry if tries.failed < self.most => {
                 let step = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(tries.failed - 1));
                 let pause = step.min(LONGEST_PAUSE).mul_f64(rand::rng().random_range(0.5..=1.0));
                 Bar::Until(now + pause)
             }
             // How long is the endpoint's state to say.
-            Remedy::Wait(_) if tries.failed < TRIES_PER_ENDPOINT => Bar::Until(now),
+            Remedy::Wait(_) if tries.failed < self.most => Bar::Until(now),
             Remedy::Retry
             | Remedy::Wait(_)
             | Remedy::Smaller { .. }

@@ -39,7 +39,7 @@ impl Bucket {
     pub(crate) fn wait(&mut self, count: u32, purpose: Purpose, now: Instant) -> Duration {
         self.refill(now);
         let reserve = match purpose {
-            Purpose::Live | Purpose::Probe => 0.0,
+            Purpose::Live | Purpose::Probe | Purpose::Trace => 0.0,
             // A bucket for less than two requests has no half to leave.
             Purpose::Backfill if self.capacity() < 2.0 => 0.0,
             Purpose::Backfill => self.capacity() * RESERVE,

@@ -212,6 +212,7 @@ const METHODS: &[&str] = &[
     "net_version",
     "optimism_syncStatus",
     "trace_block",
+    "trace_transaction",
     "txpool_content",
     "txpool_status",
     "web3_clientVersion",
