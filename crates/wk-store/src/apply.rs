@@ -5,7 +5,7 @@ use wk_model::{ChainName, Height, Timestamp};
 
 use crate::{
     Commit, Committed, HoleChange, Route, StoreError, blocks, conditions, coverage, entries,
-    findings, rule_errors, upgrades,
+    findings, inspections, rule_errors, upgrades,
 };
 
 /// A batch on its way: what every step needs, and what came of the steps so far.
@@ -34,6 +34,9 @@ pub(crate) fn apply(connection: &Connection, commit: &Commit) -> Result<Committe
     for finding in &commit.findings {
         findings::find(&mut batch, finding)?;
     }
+    if let Some(chain) = &commit.chain {
+        inspections::done(&mut batch, chain, &commit.inspected)?;
+    }
     for condition in &commit.conditions {
         conditions::change(&mut batch, condition)?;
     }
@@ -56,6 +59,7 @@ fn apply_to_chain(
         blocks::revert(connection, chain, link)?;
         entries::forget_block(connection, chain, link.block.hash)?;
         upgrades::forget_block(connection, chain, link.block.hash)?;
+        inspections::forget_block(connection, chain, &link.block)?;
         findings::retract_block(batch, chain, link.block.hash)?;
     }
 
@@ -82,6 +86,7 @@ fn apply_to_chain(
         }
     }
     upgrades::remember(connection, chain, &commit.upgrades)?;
+    inspections::wait(connection, chain, &commit.uninspected, commit.at)?;
 
     if let Some(safe) = &commit.safe {
         blocks::raise_safe(connection, chain, safe)?;
@@ -111,6 +116,8 @@ fn refuse_blocks_without_chain(commit: &Commit) -> Result<(), StoreError> {
         && commit.rescanned.is_empty()
         && commit.agreed.is_empty()
         && commit.upgrades.is_empty()
+        && commit.uninspected.is_empty()
+        && commit.inspected.is_empty()
         && commit.safe.is_none()
         && commit.finalized.is_none();
     if empty {

@@ -10,7 +10,7 @@ use wk_model::{
     WindowEntry,
 };
 
-use crate::FindingRow;
+use crate::{FindingRow, Inspected, Uninspected};
 
 /// Tells who is to hear of a finding: the names of the targets, each of which gets a delivery of
 /// its own. One target per channel (`oncall/slack`), so that a channel that fails neither holds
@@ -20,8 +20,8 @@ use crate::FindingRow;
 pub type Route = Arc<dyn Fn(&Finding) -> Vec<String> + Send + Sync>;
 
 /// One batch. Applied in this order, whatever the order of assignment: `reverted`, `holes`, `seen`,
-/// `rescanned`, `agreed`, `upgrades`, `safe` and `finalized`, `entries`, `findings`,
-/// `conditions`, `rule_errors`. So a batch may carry reverts and the blocks that replace them; a
+/// `rescanned`, `agreed`, `upgrades`, `uninspected`, `safe` and `finalized`, `entries`,
+/// `findings`, `inspected`, `conditions`, `rule_errors`. So a batch may carry reverts and the blocks that replace them; a
 /// block that is seen and then reverted needs two batches.
 #[derive(Clone)]
 pub struct Commit {
@@ -53,6 +53,10 @@ pub struct Commit {
     pub conditions: Vec<Condition>,
     /// Proxies and beacons that changed, or of which something was read, in order.
     pub upgrades: Vec<Upgrade>,
+    /// Blocks whose transactions are to be inspected from now on.
+    pub uninspected: Vec<Uninspected>,
+    /// Blocks whose transactions were inspected, with what was found.
+    pub inspected: Vec<Inspected>,
     /// Rules that could not be evaluated.
     pub rule_errors: Vec<RuleFailure>,
     /// How many of the newest links are kept: the reorg window. Links above the finalized head are
@@ -83,6 +87,8 @@ impl Commit {
             entries: Vec::new(),
             conditions: Vec::new(),
             upgrades: Vec::new(),
+            uninspected: Vec::new(),
+            inspected: Vec::new(),
             rule_errors: Vec::new(),
             keep_links: 1_024,
         }
@@ -99,6 +105,8 @@ impl fmt::Debug for Commit {
             .field("safe", &self.safe)
             .field("finalized", &self.finalized)
             .field("findings", &self.findings.len())
+            .field("uninspected", &self.uninspected.len())
+            .field("inspected", &self.inspected.len())
             .field("entries", &self.entries.len())
             .field("conditions", &self.conditions.len())
             .finish_non_exhaustive()

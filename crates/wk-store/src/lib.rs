@@ -9,6 +9,7 @@ mod coverage;
 mod entries;
 mod error;
 mod findings;
+mod inspections;
 mod lock;
 mod meta;
 mod outbox;
@@ -33,6 +34,9 @@ pub use conditions::OpenCondition;
 pub use coverage::{CoverageQuery, CoverageSummary};
 pub use error::{OpenStore, StoreError};
 pub use findings::{FindingCount, FindingQuery, FindingRow, FindingSource};
+pub use inspections::{
+    Inspected, InspectedBy, InspectionSummary, PendingInspection, SKIPPED, Uninspected,
+};
 pub use outbox::{Claim, Delivery, OutboxCount, OutboxId, OutboxQuery, OutboxRow, OutboxState};
 pub use page::{Cursor, DEFAULT_PAGE, LARGEST_PAGE, Page};
 pub use retention::Retention;

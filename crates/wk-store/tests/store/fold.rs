@@ -83,6 +83,7 @@ fn standing(shop: &Shop) -> Vec<String> {
          WHERE status <> 'retracted' ORDER BY id",
         "SELECT * FROM window_entries ORDER BY rule, key, height, ordinal",
         "SELECT * FROM upgrades ORDER BY height, aspect",
+        "SELECT chain, height, hash, parent, time, transactions FROM inspections ORDER BY height",
         "SELECT finding, kind, receiver, state FROM outbox WHERE state <> 'dropped' ORDER BY 1, 3",
     ];
     tables.iter().flat_map(|sql| dump(shop.store.path(), sql)).collect()

@@ -7,6 +7,7 @@ mod blocks;
 mod conditions;
 mod findings;
 mod fold;
+mod inspections;
 mod kill;
 mod outbox;
 mod retention;
