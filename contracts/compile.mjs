@@ -1,5 +1,6 @@
 // Compiles the Solidity sources of this folder into out/*.json, the artefacts that tests, the
-// demo tape and its recorder deploy. `--check` only tells whether they are fresh.
+// demo tape and its recorder deploy, and those of twins/ into out/twins.json: attacks and their
+// harmless look-alikes. `--check` only tells whether they are fresh.
 
 import fs from "node:fs";
 import path from "node:path";
@@ -8,15 +9,19 @@ import solc from "solc";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const folder = (name) => path.join(here, name);
-const files = fs.readdirSync(folder("src")).filter((file) => file.endsWith(".sol")).sort();
+const sources = (name) => fs.readdirSync(folder(name)).filter((file) => file.endsWith(".sol")).sort();
+const files = sources("src");
+const twins = sources("twins");
+const read = (name, file) => [file, { content: fs.readFileSync(path.join(folder(name), file), "utf8") }];
 
 const output = JSON.parse(
   solc.compile(
     JSON.stringify({
       language: "Solidity",
-      sources: Object.fromEntries(
-        files.map((file) => [file, { content: fs.readFileSync(path.join(folder("src"), file), "utf8") }]),
-      ),
+      sources: Object.fromEntries([
+        ...files.map((file) => read("src", file)),
+        ...twins.map((file) => read("twins", file)),
+      ]),
       settings: {
         optimizer: { enabled: true, runs: 200 },
         // Old enough for every chain that a test may start.
@@ -34,6 +39,16 @@ if ((output.errors ?? []).some((message) => message.severity === "error")) proce
 
 const check = process.argv.includes("--check");
 const stale = [];
+const write = (name, value) => {
+  const text = `${JSON.stringify(value, null, 2)}\n`;
+  const target = path.join(folder("out"), name);
+  if (check) {
+    if (!fs.existsSync(target) || fs.readFileSync(target, "utf8") !== text) stale.push(target);
+  } else {
+    fs.mkdirSync(folder("out"), { recursive: true });
+    fs.writeFileSync(target, text);
+  }
+};
 for (const file of files) {
   const name = path.basename(file, ".sol");
   const contract = output.contracts[file][name];
@@ -45,15 +60,15 @@ for (const file of files) {
     bytecode: `0x${contract.evm.bytecode.object}`,
     deployedBytecode: `0x${contract.evm.deployedBytecode.object}`,
   };
-  const text = `${JSON.stringify(artefact, null, 2)}\n`;
-  const target = path.join(folder("out"), `${name}.json`);
-  if (check) {
-    if (!fs.existsSync(target) || fs.readFileSync(target, "utf8") !== text) stale.push(target);
-  } else {
-    fs.mkdirSync(folder("out"), { recursive: true });
-    fs.writeFileSync(target, text);
-  }
+  write(`${name}.json`, artefact);
 }
+// Of the twins only the scenes are deployed: who has an actor.
+const scenes = twins.flatMap((file) =>
+  Object.entries(output.contracts[file])
+    .filter(([, contract]) => contract.evm.bytecode.object && contract.abi.some((item) => item.name === "actor"))
+    .map(([name, contract]) => [name, `0x${contract.evm.bytecode.object}`]),
+);
+write("twins.json", Object.fromEntries(scenes));
 if (stale.length > 0) {
   console.error(`stale: ${stale.join(", ")}\nrun \`npm run contracts\``);
   process.exit(1);

@@ -6,7 +6,7 @@ use alloy_dyn_abi::DynSolValue;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde_json::{Value, json};
 
-use crate::contracts::Fixture;
+use crate::contracts::{Fixture, scene};
 use crate::wait::wait_for;
 use crate::{Anvil, Mining};
 
@@ -213,6 +213,27 @@ impl Anvil {
         let receipt = self.execute(&Tx::deploy(fixture, args)).await;
         assert_eq!(receipt["status"], "0x1", "{fixture:?} is not deployed");
         serde_json::from_value(receipt["contractAddress"].clone()).expect("it was created")
+    }
+
+    /// Sets a scene of `contracts/twins`, with this much wei, and returns its actor.
+    ///
+    /// # Panics
+    /// When there is no such scene, or it cannot be set.
+    pub async fn set_scene(&self, name: &str, wei: U256) -> Address {
+        // Names nothing: so the whole data is init code.
+        let receipt = self.execute(&Tx::default().data(scene(name)).value(wei)).await;
+        assert_eq!(receipt["status"], "0x1", "the scene {name} is not set");
+        let at = &receipt["contractAddress"];
+        let actor = json!({"to": at, "data": "0x355e937d"});
+        let actor = self.rpc.call("eth_call", json!([actor, "latest"])).await;
+        let actor: B256 = serde_json::from_value(actor).expect("anvil answers a word");
+        Address::from_word(actor)
+    }
+
+    /// A transaction in which a scene's actor runs, from the second account.
+    pub fn play(actor: Address, wei: U256) -> Tx {
+        let run = Bytes::from_static(&[0xc0, 0x40, 0x62, 0x26]);
+        Tx::to(actor).from(1).data(run).value(wei)
     }
 
     /// Calls a view function at the head.

@@ -134,6 +134,18 @@ impl Fixture {
     }
 }
 
+/// Init code of a scene of `contracts/twins`: it deploys what an attack, or its harmless look-alike,
+/// needs. Its function `actor()` tells whose `run()` plays the scene.
+///
+/// # Panics
+/// When there is no such scene.
+pub fn scene(name: &str) -> Bytes {
+    let scenes = include_str!("../../../contracts/out/twins.json");
+    let scenes: Value = serde_json::from_str(scenes).expect("the compiler wrote it");
+    let code = scenes[name].as_str().unwrap_or_else(|| panic!("there is no scene `{name}`"));
+    hex::decode(code).expect("the compiler wrote it").into()
+}
+
 /// A whole number as an argument.
 pub fn number(value: impl Into<U256Number>) -> DynSolValue {
     DynSolValue::Uint(value.into().0, 256)

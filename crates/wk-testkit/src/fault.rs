@@ -69,6 +69,13 @@ pub enum Fault {
         /// Its name.
         method: String,
     },
+    /// Requests for the method are taken and never answered.
+    Unanswered {
+        /// Its name.
+        method: String,
+    },
+    /// Traces of a block lack the last transaction.
+    TruncatedTraces,
     /// HTTP error with a page of HTML; a WebSocket is closed.
     ServerError {
         /// The status, such as 502.
@@ -254,6 +261,11 @@ impl Fault {
             (Fault::TruncatedLogs, "eth_getLogs") => {
                 if let Some(logs) = result.as_array_mut() {
                     logs.truncate(logs.len() / 2);
+                }
+            }
+            (Fault::TruncatedTraces, "debug_traceBlockByHash" | "trace_block") => {
+                if let Some(traces) = result.as_array_mut() {
+                    traces.pop();
                 }
             }
             (Fault::TruncatedReceipts, "eth_getBlockReceipts") => {

@@ -18,7 +18,7 @@ pub use wk_tape::NodeUrls;
 
 pub use anvil::{Anvil, AnvilOptions, Mining, StartAnvil};
 pub use chain::Tx;
-pub use contracts::{Fixture, ether, number, text};
+pub use contracts::{Fixture, ether, number, scene, text};
 pub use corpus::corpus;
 pub use fault::{Fault, RateLimit};
 pub use proxy::FaultProxy;

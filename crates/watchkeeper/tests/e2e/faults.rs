@@ -57,6 +57,8 @@ fn expected(fault: &Fault) -> &'static [&'static str] {
         Fault::LogsRangeLimit { .. }
         | Fault::BatchTooLarge { .. }
         | Fault::MethodMissing { .. }
+        | Fault::Unanswered { .. }
+        | Fault::TruncatedTraces
         | Fault::BatchReordered
         | Fault::BatchMissing
         | Fault::SlowBody { .. }

@@ -269,12 +269,19 @@ impl Shared {
             Value::Array(calls) => (calls, true),
             call => (vec![call], false),
         };
-        for call in &calls {
-            let method = call["method"].as_str().unwrap_or_default().to_owned();
-            *self.requests.lock().entry(method).or_default() += 1;
+        let methods: Vec<String> = calls
+            .iter()
+            .map(|call| call["method"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        for method in &methods {
+            *self.requests.lock().entry(method.clone()).or_default() += 1;
         }
         let faults = self.faults();
         for fault in &faults {
+            if matches!(fault, Fault::Unanswered { method } if methods.contains(method)) {
+                self.hit(fault);
+                return Reply::Hang;
+            }
             if let Some(reply) = refuse_message(fault, calls.len()) {
                 self.hit(fault);
                 return reply;
