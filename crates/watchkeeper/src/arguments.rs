@@ -118,6 +118,10 @@ pub(crate) struct Backtest {
     /// Show every finding instead of a summary per rule
     #[arg(long)]
     pub(crate) findings: bool,
+    /// Look for attacks in what transactions did, instead of running rules: needs endpoints that
+    /// give call traces
+    #[arg(long, conflicts_with = "rule")]
+    pub(crate) detectors: bool,
 }
 
 #[derive(Debug, Args)]
@@ -138,6 +142,18 @@ pub(crate) enum InspectWhat {
         /// Contract code for blocks that name it by hash: a JSON object from hash to hex
         #[arg(long, value_name = "FILE")]
         codes: Option<PathBuf>,
+    },
+    /// A transaction of a chain, traced by its node; prints the same line
+    Tx {
+        /// Its hash
+        #[arg(value_name = "HASH", value_parser = transaction_hash)]
+        hash: wk_model::B256,
+        /// The node's JSON-RPC endpoint, instead of a chain of the config
+        #[arg(long, value_name = "URL", conflicts_with = "chain")]
+        rpc: Option<String>,
+        /// The chain of the config, when there are several
+        #[arg(long, value_name = "NAME")]
+        chain: Option<String>,
     },
 }
 
@@ -282,6 +298,10 @@ pub(crate) enum Role {
 pub(crate) struct Completions {
     #[arg(value_enum)]
     pub(crate) shell: Shell,
+}
+
+fn transaction_hash(text: &str) -> Result<wk_model::B256, String> {
+    text.parse().map_err(|_| "this is no hash: 0x and 64 hex digits are needed".to_owned())
 }
 
 fn token_name(text: &str) -> Result<String, String> {

@@ -46,7 +46,7 @@ async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Check(command) => commands::check::run(command, config, output),
         Command::Test(command) => commands::test::run(command, config, output),
         Command::Backtest(command) => commands::backtest::run(command, config, output).await,
-        Command::Inspect(command) => commands::inspect::run(&command),
+        Command::Inspect(command) => commands::inspect::run(command, config).await,
         Command::Replay(command) => commands::replay::run(command, config, output).await,
         Command::Coverage(command) => commands::coverage::run(command, config, output).await,
         Command::Findings(command) => commands::findings::run(command, config, output).await,

@@ -138,7 +138,40 @@ pub(crate) struct Chain {
     finalized: Option<Block>,
     /// Observations that wait to be processed.
     queued: u64,
+    /// How far the inspection of transactions is; none where it is turned off.
+    inspection: Option<Inspection>,
     endpoints: Vec<Endpoint>,
+}
+
+/// How far the inspection of a chain's transactions is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Inspection)]
+pub(crate) struct Inspection {
+    /// What told of the newest inspected block: call_tracer, parity, transactions, or receipts, which
+    /// see no calls.
+    source: Option<String>,
+    /// What better sources lack, and how to enable them.
+    lacking: Option<String>,
+    /// Every block up to this height was inspected or left out.
+    inspected: Option<u64>,
+    /// Blocks that wait to be inspected.
+    pending: u64,
+    /// Since when the one waits that waits longest.
+    waiting_since: Option<u64>,
+}
+
+impl From<wk_engine::InspectionStatus> for Inspection {
+    fn from(status: wk_engine::InspectionStatus) -> Inspection {
+        let wk_engine::InspectionStatus { source, lacking, inspected, pending, waiting_since } =
+            status;
+        Inspection {
+            source,
+            lacking,
+            inspected: inspected.map(|height| height.0),
+            pending,
+            waiting_since: waiting_since.map(|since| since.0),
+        }
+    }
 }
 
 impl Chain {
@@ -158,6 +191,7 @@ impl Chain {
             safe: status.safe.map(Block::from),
             finalized: status.finalized.map(Block::from),
             queued: status.queued,
+            inspection: status.inspection.map(Inspection::from),
             endpoints: endpoints.into_iter().map(Endpoint::from).collect(),
         }
     }

@@ -399,8 +399,10 @@ impl Checked {
             let names = config.notify.iter().enumerate();
             names.map(move |(i, name)| (format!("rules[{rule}].notify[{i}]"), name))
         });
+        let of_detectors = config.detectors.notify.iter().enumerate();
+        let of_detectors = of_detectors.map(|(i, name)| (format!("detectors.notify[{i}]"), name));
         let mut unknown = Vec::new();
-        for (path, name) in routed.chain(notified) {
+        for (path, name) in routed.chain(notified).chain(of_detectors) {
             told.insert(name.as_str());
             if !known.contains(&name.as_str()) {
                 unknown.push(unknown_name(path, "receiver", name, &known, "receivers"));

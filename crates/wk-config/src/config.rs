@@ -34,6 +34,9 @@ pub struct Config {
     pub lists: BTreeMap<String, ListConfig>,
     /// What to look for.
     pub rules: Vec<RuleConfig>,
+    /// Attacks to look for in what transactions do, on every chain whose `evm.traces` is not `off`.
+    /// All detectors are on unless they are turned off here.
+    pub detectors: wk_detectors::Config,
     /// Tests of rules, run by `watchkeeper test`.
     pub tests: Vec<TestConfig>,
     /// Who can be told, by a name of your choice. Without any, findings are printed on standard

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use wk_model::{Finality, OneOrMany, Severity};
 
 use crate::{
     access_control, approval_drain, arbitrary_call, arithmetic, attacker_contract, bridge,
@@ -11,9 +12,16 @@ use crate::{
 };
 
 /// Which detectors look at transactions, and how strictly.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// What is less severe than this is not told: P0 (critical) to P3 (low). Default: all is told.
+    pub min_severity: Option<Severity>,
+    /// How settled a block must be before findings in its transactions are told: `seen` is at once,
+    /// and is taken back if the block is reverted.
+    pub deliver: Finality,
+    /// Receivers of the detectors' findings; one name or a list. Default: those of `route`.
+    pub notify: OneOrMany<String>,
     /// A contract is entered again before its first call has ended.
     pub reentrancy: reentrancy::Config,
     /// A pool is traded one way and back around something else.
@@ -68,7 +76,7 @@ pub struct Config {
 macro_rules! settings {
     ($detector:literal; $($(#[$doc:meta])* $name:ident: $kind:ty = $default:expr,)*) => {
         #[doc = concat!("Settings of the detector `", $detector, "`.")]
-        #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct Config {
             /// Whether it looks at all.

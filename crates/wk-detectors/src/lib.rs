@@ -119,6 +119,7 @@ fn look(trace: &TxTrace, config: &Config) -> (Report, Vec<Swap>) {
     let explained = (labels.contains(&"arbitrage") || liquidation)
         && (case.loans().is_empty() || trace.created.is_empty());
     unexplained_gain::detect(&case, explained, &config.unexplained_gain, &mut findings);
+    findings.retain(|finding| config.min_severity.is_none_or(|least| finding.severity <= least));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
     (Report { findings, labels }, swaps)
 }

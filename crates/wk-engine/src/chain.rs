@@ -16,6 +16,7 @@ use wk_runtime::{Clock, Metrics, StopToken, Wake};
 use wk_store::{Route, Store, StoreError};
 
 use crate::engine::Rules;
+use crate::inspect::{self, Inbox};
 use crate::pipeline::Pipeline;
 use crate::{ChainState, Live, LiveEvent, Statuses};
 
@@ -27,6 +28,7 @@ const QUEUE: usize = 64;
 pub(crate) struct ChainTask {
     pub(crate) chain: ChainName,
     pub(crate) config: EvmConfig,
+    pub(crate) inbox: Inbox,
     pub(crate) pool: Pool,
     pub(crate) store: Store,
     pub(crate) rules: watch::Receiver<Arc<Rules>>,
@@ -97,6 +99,8 @@ impl ChainTask {
             clock: self.clock.clone(),
             wake_delivery: self.wake_delivery.clone(),
             drop_refused: false,
+            inspection: inspect::is_on(&self.config)
+                .then(|| (self.inbox.clone(), self.config.trace_options.window)),
         };
         // From here on the time counts that a block waits.
         let (out, mut handed) = mpsc::channel(1);

@@ -26,6 +26,7 @@ use crate::deadman::Deadman;
 use crate::deliver::Deliverer;
 use crate::handle::{ConfigState, Handle, Pools};
 use crate::housekeeping::Housekeeping;
+use crate::inspect::{Inbox, InspectTask};
 use crate::side::{Side, SideEvent};
 use crate::{Live, Statuses, signals};
 
@@ -37,6 +38,7 @@ const QUEUE: usize = 1_024;
 pub(crate) struct Rules {
     pub(crate) set: RuleSet,
     pub(crate) decoder: Decoder,
+    pub(crate) detectors: Arc<wk_detectors::Config>,
 }
 
 /// The running program, but for what talks to people.
@@ -324,9 +326,34 @@ impl Engine {
                 },
             ));
         }
+        let inbox = Inbox::default();
+        {
+            let task = InspectTask {
+                chain: chain.clone(),
+                config: config.clone(),
+                pool: pool.clone(),
+                store: handle.store.clone(),
+                inbox: inbox.clone(),
+                rules: self.rules.subscribe(),
+                route: self.route.subscribe(),
+                live: handle.live.clone(),
+                statuses: handle.statuses.clone(),
+                metrics: handle.metrics.clone(),
+                clock: handle.clock.clone(),
+                wake_delivery: handle.wake_delivery.clone(),
+            };
+            let name = format!("{chain}/inspect");
+            stops.push(handle.supervisor.spawn(
+                Stage::Process,
+                name,
+                Restart::Backoff,
+                move |stop| task.clone().run(stop),
+            ));
+        }
         let task = ChainTask {
             chain: chain.clone(),
             config: config.clone(),
+            inbox,
             pool,
             store: handle.store.clone(),
             rules: self.rules.subscribe(),
@@ -429,7 +456,11 @@ fn sources_of(loaded: &Loaded) -> Vec<Source> {
 }
 
 pub(crate) fn rules_of(loaded: &Loaded) -> Arc<Rules> {
-    Arc::new(Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() })
+    Arc::new(Rules {
+        set: loaded.rules.clone(),
+        decoder: loaded.decoder.clone(),
+        detectors: Arc::new(loaded.config.detectors.clone()),
+    })
 }
 
 /// Runs a collector and hands on what it sees.

@@ -7,8 +7,10 @@ use tokio::task::JoinHandle;
 use wk_chain::evm::state::StateReader;
 use wk_chain::evm::{Blocks, EvmConfig, blocks};
 use wk_chain::rpc::{Health, Pool, Purpose, Request};
-use wk_model::{ChainName, Height, Problem};
+use wk_model::{B256, ChainName, Height, Problem};
 use wk_runtime::{Clock, Metrics, StopToken};
+
+use crate::Inspector;
 
 /// How long endpoints get to answer for the first time.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -93,6 +95,24 @@ impl History {
     /// Verified blocks from–to, in order.
     pub fn blocks(&self, from: Height, to: Height) -> Blocks {
         blocks(&self.chain, &self.pool, &self.config, &self.metrics, from, to)
+    }
+
+    /// Height of the block that holds a transaction; none when none does.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn height_of(&self, transaction: B256) -> Result<Option<Height>, String> {
+        let params = serde_json::json!([transaction]);
+        let request = Request::backfill("eth_getTransactionReceipt", params);
+        let reply = self.pool.call(request).await.map_err(|error| error.to_string())?;
+        let receipt: serde_json::Value = reply.parse().unwrap_or_default();
+        let number = receipt["blockNumber"].as_str().unwrap_or_default();
+        Ok(u64::from_str_radix(number.trim_start_matches("0x"), 16).ok().map(Height))
+    }
+
+    /// Inspects transactions of past blocks.
+    pub fn inspector(&self) -> Inspector {
+        Inspector::new(&self.chain, &self.config, &self.pool, &self.metrics)
     }
 
     /// Reads state of past blocks.

@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
     use crate::ConfigState;
-    use crate::engine::Rules;
+    use crate::engine::rules_of;
 
     const NOW: Timestamp = Timestamp(1_795_383_364_000);
     const DAY: Duration = Duration::from_secs(86_400);
@@ -145,8 +145,7 @@ mod tests {
         let loaded = wk_config::load_text(config, &Environment::system()).unwrap();
         let metrics = Metrics::new();
         let (_, server) = watch::channel(loaded.config.server.clone());
-        let rules = Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() };
-        let (_, rules) = watch::channel(Arc::new(rules));
+        let (_, rules) = watch::channel(rules_of(&loaded));
         let (_, receivers) = watch::channel(Default::default());
         let handle = Handle {
             store: Store::open(folder, &metrics).unwrap(),

@@ -17,9 +17,11 @@ use wk_rules::{BlockInput, Memory};
 use wk_runtime::{Backoff, Clock, Metrics, StopToken, Wake};
 use wk_store::{
     Agreed, BlockCounts, Commit, Committed, HoleChange, Route, SeenBlock, Store, StoreError,
+    Uninspected,
 };
 
 use crate::engine::Rules;
+use crate::inspect::Inbox;
 use crate::{ChainState, Live, LiveEvent, Statuses, outcome, proxies, signals, state_reads};
 
 /// Blocks that go into one transaction at most: enough to make backfill cheap, few enough to keep
@@ -48,6 +50,9 @@ pub(crate) struct Pipeline {
     pub(crate) wake_delivery: Wake,
     /// Lets a batch go that contradicts what is stored, instead of trying it again and again.
     pub(crate) drop_refused: bool,
+    /// Who is to inspect the transactions of blocks, and how far behind the head; none where nobody
+    /// does.
+    pub(crate) inspection: Option<(Inbox, u32)>,
 }
 
 /// What one transaction will hold, and what to tell when it is done.
@@ -64,6 +69,8 @@ struct BatchBlock {
     intake: Intake,
     /// When the follower handed it on.
     handed_at: Instant,
+    /// For who inspects it; only of blocks that are inspected at once.
+    content: Option<Arc<evm::Block>>,
 }
 
 /// An observation, and when it was handed on.
@@ -130,7 +137,10 @@ impl Pipeline {
                     logs: logs as u64,
                 };
                 let transactions = counts.transactions;
-                batch.blocks.push(BatchBlock { link, transactions, intake, handed_at });
+                let content = self.await_inspection(batch, link, transactions, intake);
+                let content = content.then(|| Arc::clone(&block));
+                let made = BatchBlock { link, transactions, intake, handed_at, content };
+                batch.blocks.push(made);
                 let digest = wk_chain::evm::digest(&block);
                 let seen = SeenBlock { link, counts, digest, verification, intake };
                 batch.commit.seen.push(seen);
@@ -149,6 +159,23 @@ impl Pipeline {
         }
     }
 
+    /// Lets the block wait for its inspection, in the same transaction. True when that comes at once.
+    fn await_inspection(
+        &self,
+        batch: &mut Batch,
+        link: BlockLink,
+        transactions: u64,
+        intake: Intake,
+    ) -> bool {
+        let Some((_, window)) = &self.inspection else { return false };
+        let head = self.follow.borrow().head.unwrap_or(link.block.height);
+        if transactions == 0 || head.above(link.block.height) >= u64::from(*window) {
+            return false;
+        }
+        batch.commit.uninspected.push(Uninspected { link, transactions });
+        intake == Intake::Live
+    }
+
     fn decoder(&self) -> Decoder {
         self.rules.borrow().decoder.clone()
     }
@@ -156,7 +183,7 @@ impl Pipeline {
     /// Runs every rule over the block.
     async fn evaluate(&mut self, batch: &mut Batch, block: &evm::Block, intake: Intake) {
         let rules = Arc::clone(&self.rules.borrow_and_update());
-        let Rules { set, decoder } = &*rules;
+        let Rules { set, decoder, .. } = &*rules;
         let at = block.header.block_ref();
         batch.commit.upgrades.extend(decoder.observe(&self.chain, block));
         // What was before is told by blocks in order only; and at the head is soon enough.
@@ -216,7 +243,7 @@ impl Pipeline {
     }
 
     /// Stores the batch, however long that takes: nothing goes on without it.
-    async fn commit(&mut self, batch: Batch, queued: u64) {
+    async fn commit(&mut self, mut batch: Batch, queued: u64) {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
         let committed = loop {
             match self.store.commit(batch.commit.clone()).await {
@@ -237,6 +264,9 @@ impl Pipeline {
         if committed.outbox_rows > 0 {
             self.wake_delivery.ring();
         }
+        if let Some((inbox, _)) = &self.inspection {
+            inbox.stored(batch.blocks.iter_mut().filter_map(|block| block.content.take()));
+        }
         self.tell(&batch, &committed, queued);
     }
 
@@ -250,7 +280,7 @@ impl Pipeline {
         for link in &batch.commit.reverted {
             self.tell_block(*link, 0, 0, true);
         }
-        for BatchBlock { link, transactions, intake, handed_at } in &batch.blocks {
+        for BatchBlock { link, transactions, intake, handed_at, .. } in &batch.blocks {
             if *intake == Intake::Live {
                 let took = handed_at.elapsed().as_secs_f64();
                 self.metrics.histogram(&signals::SEEN_TO_STORED_SECONDS, &[chain]).observe(took);

@@ -14,7 +14,7 @@ use wk_rules::Memory;
 use wk_runtime::{Clock, Metrics, StopToken, Wake};
 use wk_store::{OpenStore, Store, StoreError};
 
-use crate::engine::{Rules, route_of};
+use crate::engine::{route_of, rules_of};
 use crate::history::{History, OpenHistory};
 use crate::pipeline::Pipeline;
 use crate::{Live, Statuses, signals};
@@ -83,9 +83,8 @@ pub async fn replay(
     let upgrades = store.upgrades(chain).await?;
     loaded.decoder.restore(upgrades.into_iter().map(|row| row.upgrade));
     let receivers = Arc::new(Receivers::build(&loaded.config.receivers).unwrap_or_default());
-    let rules = Rules { set: loaded.rules.clone(), decoder: loaded.decoder.clone() };
     // Held to the end: a watch without its sender never changes, and that is what is wanted.
-    let (_rules, rules) = watch::channel(Arc::new(rules));
+    let (_rules, rules) = watch::channel(rules_of(loaded));
     let (_route, route) = watch::channel(route_of(&loaded.config, &receivers));
     let (_follow, follow) = watch::channel(FollowStatus::default());
     let pipeline = Pipeline {
@@ -106,6 +105,7 @@ pub async fn replay(
         wake_delivery: Wake::new(),
         // A block that was reverted meanwhile is no part of the chain any more.
         drop_refused: true,
+        inspection: None,
     };
     let (events, queue) = mpsc::channel(16);
     let mut replayed = Replayed::default();

@@ -27,6 +27,14 @@ pub const SIGNALS: &[&Signal] = &[
     &STORE_BYTES,
     &PRUNED_ROWS,
     &DEADMAN_PINGS,
+    &INSPECTED_TRANSACTIONS,
+    &INSPECTED_HEIGHT,
+    &INSPECTION_LAG,
+    &UNINSPECTED_BLOCKS,
+    &INSPECTION_SECONDS,
+    &INSPECTION_FAILURES,
+    &SKIPPED_INSPECTIONS,
+    &DETECTOR_FINDINGS,
 ];
 
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -39,6 +47,70 @@ macro_rules! signal {
     };
 }
 
+signal!(
+    INSPECTED_TRANSACTIONS,
+    "wk_inspected_transactions_total",
+    SignalKind::Counter,
+    Count,
+    ["chain"],
+    "Transactions that all detectors have looked at"
+);
+signal!(
+    INSPECTED_HEIGHT,
+    "wk_inspected_height",
+    SignalKind::Gauge,
+    Blocks,
+    ["chain"],
+    "Height up to which every block's transactions were inspected, or left out"
+);
+signal!(
+    INSPECTION_LAG,
+    "wk_inspection_lag_blocks",
+    SignalKind::Gauge,
+    Blocks,
+    ["chain"],
+    "Blocks between the newest processed one and the height up to which all were inspected"
+);
+signal!(
+    UNINSPECTED_BLOCKS,
+    "wk_uninspected_blocks",
+    SignalKind::Gauge,
+    Blocks,
+    ["chain"],
+    "Processed blocks whose transactions wait to be inspected"
+);
+signal!(
+    INSPECTION_SECONDS,
+    "wk_inspection_seconds",
+    SignalKind::Histogram(SLOW),
+    Seconds,
+    ["chain"],
+    "Time from storing a block until what its transactions did is stored"
+);
+signal!(
+    INSPECTION_FAILURES,
+    "wk_inspection_failures_total",
+    SignalKind::Counter,
+    Count,
+    ["chain"],
+    "Inspections of blocks that failed, each of which is tried again"
+);
+signal!(
+    SKIPPED_INSPECTIONS,
+    "wk_skipped_inspections_total",
+    SignalKind::Counter,
+    Blocks,
+    ["chain"],
+    "Blocks that waited to be inspected, and were left out because the chain went too far ahead"
+);
+signal!(
+    DETECTOR_FINDINGS,
+    "wk_detector_findings_total",
+    SignalKind::Counter,
+    Count,
+    ["chain", "detector", "severity"],
+    "Findings in transactions, by detector and severity"
+);
 signal!(
     PROCESSED_BLOCKS,
     "wk_processed_blocks_total",

@@ -7,6 +7,8 @@ use parking_lot::RwLock;
 use serde::Serialize;
 use wk_model::{BlockLink, BlockRef, ChainId, ChainName, Timestamp};
 
+use crate::InspectionStatus;
+
 /// One chain as it is now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ChainStatus {
@@ -28,6 +30,9 @@ pub struct ChainStatus {
     pub finalized: Option<BlockRef>,
     /// Observations that wait to be processed.
     pub queued: u64,
+    /// How far the inspection of its transactions is; none where that is turned off, and before it
+    /// began.
+    pub inspection: Option<InspectionStatus>,
 }
 
 /// What is done with a chain.
@@ -57,6 +62,7 @@ impl ChainStatus {
             safe: None,
             finalized: None,
             queued: 0,
+            inspection: None,
         }
     }
 }

@@ -1,4 +1,7 @@
-//! `backtest`: rules over past blocks, and when they would have fired. Keeps and tells nothing.
+//! `backtest`: rules or detectors over past blocks, and when they would have fired. Keeps and tells
+//! nothing.
+
+mod detectors;
 
 use std::path::Path;
 
@@ -47,6 +50,9 @@ pub(crate) async fn run(
             Code::NotFound,
             format!("block {} of `{chain}` does not exist yet; the newest is {head}", from.max(to)),
         ));
+    }
+    if command.detectors {
+        return detectors::run(&history, &loaded, (from, to), command.findings, output).await;
     }
     let ids: Vec<&str> = command.rule.iter().map(String::as_str).collect();
     let mut backtest = Backtest::new(&history, &loaded, &chain, &ids);

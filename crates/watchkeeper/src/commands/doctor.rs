@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use wk_chain::evm::{EvmConfig, HOW_TO_ENABLE, TraceMode, Tracer};
 use wk_chain::rpc::{EndpointStatus, Health, Pool};
 use wk_config::{ChainConfig, Loaded};
 use wk_model::ChainName;
@@ -122,6 +123,7 @@ async fn endpoints(loaded: &Loaded, findings: &mut Vec<Finding>) {
         // Those that did not show themselves by then are reported as they are.
         let _ = tokio::time::timeout(PATIENCE, settled).await;
         findings.extend(pool.endpoints().iter().map(|status| endpoint(chain, status)));
+        findings.extend(traces(chain, config, &pool).await);
         if pool.endpoints().len() == 1 {
             findings.push(
                 Finding::new(
@@ -136,6 +138,37 @@ async fn endpoints(loaded: &Loaded, findings: &mut Vec<Finding>) {
         let _ = running.await;
         drain.abort();
     }
+}
+
+/// What each endpoint can tell of transactions, tried on its own head.
+async fn traces(chain: &ChainName, config: &EvmConfig, pool: &Pool) -> Vec<Finding> {
+    if config.traces == TraceMode::Off {
+        let detail = "turned off: transactions are not inspected";
+        return vec![Finding::new(format!("traces {chain}"), "ok", detail)];
+    }
+    let metrics = Metrics::new();
+    let tracer = Tracer::new(chain, pool, config.traces, &config.trace_options, &metrics);
+    let mut findings = Vec::new();
+    let mut ways = 0;
+    for status in pool.endpoints() {
+        let Some(head) = status.head else { continue };
+        let check = format!("traces {chain}/{}", status.name);
+        findings.push(match tracer.try_endpoint(&status.name, head.block, None).await {
+            Ok(via) => {
+                ways += 1;
+                Finding::new(check, "ok", format!("{} works", via.method()))
+            }
+            Err(said) => Finding::new(check, "warn", said).fix(HOW_TO_ENABLE),
+        });
+    }
+    if ways > 0 {
+        // One endpoint is enough: what the others lack needs no mending.
+        for finding in findings.iter_mut().filter(|finding| finding.result == "warn") {
+            finding.result = "ok";
+            finding.fix = String::new();
+        }
+    }
+    findings
 }
 
 fn endpoint(chain: &ChainName, status: &EndpointStatus) -> Finding {

@@ -1,24 +1,74 @@
-//! `inspect`: what given transactions are up to, one JSON line each. Keeps and tells nothing.
+//! `inspect`: what given transactions are up to, one JSON line each, from files or from a node. Keeps
+//! and tells nothing.
 
 use std::error::Error;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use wk_config::ChainConfig;
 use wk_detectors::{Config, Report};
+use wk_engine::{History, LookedAt};
+use wk_model::B256;
 use wk_replay::{Codes, StoredBlock};
 use wk_trace::{ReadError, Traces, TxTrace};
 
+use super::{chain_of, load_existing};
 use crate::arguments::{self, InspectWhat};
-use crate::exit::Exit;
+use crate::exit::{Code, Exit};
 
 /// Bytes of a file, packed or not, above which it is refused.
 const MAX_BYTES: u64 = 1 << 30;
 
-pub(crate) fn run(command: &arguments::Inspect) -> Result<(), Exit> {
-    let InspectWhat::File { files, codes } = &command.what;
+pub(crate) async fn run(command: arguments::Inspect, config: Option<&Path>) -> Result<(), Exit> {
+    match command.what {
+        InspectWhat::File { files, codes } => inspect_files(&files, codes.as_deref()),
+        InspectWhat::Tx { hash, rpc, chain } => inspect_tx(hash, rpc, chain, config).await,
+    }
+}
+
+/// Asks the node for the transaction's block, its receipt and its trace.
+async fn inspect_tx(
+    hash: B256,
+    rpc: Option<String>,
+    chain: Option<String>,
+    config: Option<&Path>,
+) -> Result<(), Exit> {
+    let loaded = match &rpc {
+        Some(url) => wk_config::for_rpc_url(url)
+            .map_err(|errors| Exit::new(Code::Config, errors.to_string()))?,
+        None => load_existing(config)?,
+    };
+    let chain = chain_of(&loaded.config, chain.as_deref())?;
+    let ChainConfig::Evm(evm) = &loaded.config.chains[&chain];
+    let unreachable = |reason: String| Exit::new(Code::Unreachable, reason);
+    let history = History::open(&chain, evm).await.map_err(|e| unreachable(e.to_string()))?;
+    let height = history.height_of(hash).await.map_err(unreachable)?;
+    let missing = || Exit::new(Code::NotFound, format!("no block of `{chain}` holds {hash}"));
+    let height = height.ok_or_else(missing)?;
+    let (block, _) = history
+        .blocks(height, height)
+        .next()
+        .await
+        .ok_or_else(missing)?
+        .map_err(|error| unreachable(error.to_string()))?;
+    let start = Instant::now();
+    let detectors = Arc::new(loaded.config.detectors);
+    let looked = history.inspector().transaction(&block, hash, &detectors).await;
+    let (looked, traces) = looked.map_err(|error| unreachable(error.to_string()))?;
+    for lack in traces.lacks.iter().filter(|_| !traces.via.tells_calls()) {
+        tracing::warn!("no calls are seen, {}: {}", lack.via.method(), lack.detail);
+    }
+    let LookedAt { trace, report } = looked.first().ok_or_else(missing)?;
+    let line = line(None, trace, report, start.elapsed());
+    writeln!(std::io::stdout().lock(), "{line}")?;
+    Ok(())
+}
+
+fn inspect_files(files: &[PathBuf], codes: Option<&Path>) -> Result<(), Exit> {
     let config = Config::default();
     let mut codes = match codes {
         None => Codes::default(),
@@ -91,12 +141,12 @@ fn lines(file: &Path, codes: &mut Codes, config: &Config) -> Result<Vec<Value>, 
     let reports = wk_detectors::inspect_all(&traces, config);
     let looking = start.elapsed() / count;
     let pairs = traces.transactions.iter().zip(&reports);
-    Ok(pairs.map(|(trace, report)| line(file, trace, report, reading + looking)).collect())
+    Ok(pairs.map(|(trace, report)| line(Some(file), trace, report, reading + looking)).collect())
 }
 
-fn line(file: &Path, trace: &TxTrace, report: &Report, took: Duration) -> Value {
+fn line(file: Option<&Path>, trace: &TxTrace, report: &Report, took: Duration) -> Value {
     json!({
-        "file": file.display().to_string(),
+        "file": file.map(|file| file.display().to_string()),
         "tx": trace.hash,
         "source": trace.source.name(),
         "findings": report.findings,

@@ -8,4 +8,5 @@ mod faults;
 mod first_alert;
 mod kill;
 mod readme;
+mod security;
 mod support;

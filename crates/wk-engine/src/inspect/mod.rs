@@ -1,0 +1,344 @@
+//! What the transactions of processed blocks did inside: traces fetched, detectors asked, findings
+//! stored. It runs beside the follower and never holds it up.
+//!
+//! Each block that waits is a row in the store, made together with the block itself; the row goes in
+//! the transaction that stores what was found. So nothing is lost by a stop, and a block that is
+//! reverted meanwhile leaves nothing.
+
+mod finding;
+mod job;
+mod look;
+mod tell;
+mod tokens;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+use wk_chain::evm::state::StateReader;
+use wk_chain::evm::{EvmConfig, Fetcher, TraceMode, TraceWatch};
+use wk_chain::rpc::{Pool, Purpose};
+use wk_model::{B256, ChainName, Height, Timestamp, evm};
+use wk_runtime::{Backoff, Clock, Metrics, StopToken, Wake};
+use wk_store::{Commit, Inspected, PendingInspection, Route, SKIPPED, Store, StoreError};
+
+use crate::engine::Rules;
+use crate::{Live, Statuses, outcome, signals};
+use job::{Done, Job};
+use tell::Told;
+
+pub use job::{Inspection, Inspector};
+pub use look::{LookedAt, look};
+
+/// Fresh blocks that are kept at hand, so that they need not be fetched again.
+const AT_HAND: usize = 32;
+/// Waiting blocks that are looked at in one round, newest first.
+const ROUND: u32 = 256;
+/// Rows that are let go in one transaction.
+const SKIPPED_AT_ONCE: u32 = 1_000;
+/// A round without news.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// The way from the pipeline to the inspection of a chain: what is new, and a bell.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inbox {
+    wake: Wake,
+    fresh: Arc<Mutex<VecDeque<Arc<evm::Block>>>>,
+}
+
+impl Inbox {
+    /// Blocks were stored that wait to be inspected.
+    pub(crate) fn stored(&self, blocks: impl IntoIterator<Item = Arc<evm::Block>>) {
+        let mut fresh = self.fresh.lock();
+        for block in blocks {
+            if fresh.len() == AT_HAND {
+                fresh.pop_front();
+            }
+            fresh.push_back(block);
+        }
+        drop(fresh);
+        self.wake.ring();
+    }
+
+    fn take(&self, hash: B256) -> Option<Arc<evm::Block>> {
+        let mut fresh = self.fresh.lock();
+        let place = fresh.iter().position(|block| block.header.hash == hash)?;
+        fresh.remove(place)
+    }
+
+    fn put_back(&self, block: Arc<evm::Block>) {
+        let mut fresh = self.fresh.lock();
+        if fresh.len() < AT_HAND {
+            fresh.push_back(block);
+        }
+    }
+}
+
+/// Whether a chain's transactions are inspected at all.
+pub(crate) fn is_on(config: &EvmConfig) -> bool {
+    config.traces != TraceMode::Off
+}
+
+/// One chain's inspection, begun from the store whenever it starts.
+#[derive(Clone)]
+pub(crate) struct InspectTask {
+    pub(crate) chain: ChainName,
+    pub(crate) config: EvmConfig,
+    pub(crate) pool: Pool,
+    pub(crate) store: Store,
+    pub(crate) inbox: Inbox,
+    pub(crate) rules: watch::Receiver<Arc<Rules>>,
+    pub(crate) route: watch::Receiver<Route>,
+    pub(crate) live: Live,
+    pub(crate) statuses: Statuses,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+    pub(crate) wake_delivery: Wake,
+}
+
+/// What went wrong with a block so far.
+struct Trouble {
+    failures: u32,
+    next: Instant,
+    error: String,
+}
+
+impl InspectTask {
+    /// Inspects what waits until `stop`.
+    pub(crate) async fn run(self, stop: StopToken) -> Result<(), StoreError> {
+        if !is_on(&self.config) {
+            self.turned_off().await?;
+            stop.stopped().await;
+            return Ok(());
+        }
+        let inspector = Inspector::new(&self.chain, &self.config, &self.pool, &self.metrics);
+        let fetcher = Fetcher::build(&self.chain, &self.pool, &self.config, &self.metrics);
+        let reader = StateReader::new(&self.pool, Purpose::Live);
+        let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(60));
+        let mut troubles: HashMap<B256, Trouble> = HashMap::new();
+        let mut told = Told::default();
+        let mut under_way: HashMap<B256, Height> = HashMap::new();
+        let mut jobs = FuturesUnordered::new();
+        loop {
+            self.skip_old().await?;
+            let pending = self.store.pending_inspections(&self.chain, None, ROUND).await?;
+            let waits = |hash: &B256| pending.iter().any(|row| row.block.link.block.hash == *hash);
+            troubles.retain(|hash, _| waits(hash));
+            let now = Instant::now();
+            let mut soonest = now + IDLE;
+            for row in &pending {
+                let hash = row.block.link.block.hash;
+                if jobs.len() >= usize::from(self.config.trace_options.parallel) {
+                    break;
+                }
+                if under_way.contains_key(&hash) {
+                    continue;
+                }
+                let trouble = troubles.get(&hash);
+                if let Some(trouble) = trouble.filter(|trouble| trouble.next > now) {
+                    soonest = soonest.min(trouble.next);
+                    continue;
+                }
+                under_way.insert(hash, row.block.link.block.height);
+                jobs.push(self.start(
+                    *row,
+                    trouble.map_or(0, |trouble| trouble.failures),
+                    &inspector,
+                    &fetcher,
+                    &reader,
+                ));
+            }
+            let worst = troubles.values().max_by_key(|trouble| trouble.failures);
+            self.show(&mut told, worst.map(|trouble| trouble.error.as_str())).await?;
+            tokio::select! {
+                biased;
+                () = stop.stopped() => return Ok(()),
+                Some(done) = jobs.next() => {
+                    under_way.remove(&done.pending.block.link.block.hash);
+                    self.finish(done, &mut troubles, &backoff, &mut told).await?;
+                }
+                () = self.inbox.wake.rung() => {}
+                () = tokio::time::sleep_until(soonest) => {}
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        pending: PendingInspection,
+        failures: u32,
+        inspector: &Inspector,
+        fetcher: &Fetcher,
+        reader: &StateReader,
+    ) -> impl Future<Output = Done> + use<> {
+        let rules = Arc::clone(&self.rules.borrow());
+        let job = Job {
+            pending,
+            failures,
+            block: self.inbox.take(pending.block.link.block.hash),
+            inspector: inspector.clone(),
+            fetcher: fetcher.clone(),
+            reader: reader.clone(),
+            rules,
+            chain: self.chain.clone(),
+            only_watched: self.config.trace_options.watch == TraceWatch::Contracts,
+            explorer: self.config.explorer.clone(),
+            clock: self.clock.clone(),
+        };
+        job.run()
+    }
+
+    /// Stores what came of a block, or remembers when to try again.
+    async fn finish(
+        &self,
+        done: Done,
+        troubles: &mut HashMap<B256, Trouble>,
+        backoff: &Backoff,
+        told: &mut Told,
+    ) -> Result<(), StoreError> {
+        let Done { pending, block, failures, result } = done;
+        let at = pending.block.link.block;
+        let inspection = match result {
+            Ok(inspection) => inspection,
+            Err(error) => {
+                let failures = failures.saturating_add(1);
+                debug!(chain = %self.chain, block = %at, error, failures, "not inspected yet");
+                self.metrics.counter(&signals::INSPECTION_FAILURES, &[self.chain.as_str()]).inc();
+                let next = Instant::now() + backoff.step(failures);
+                troubles.insert(at.hash, Trouble { failures, next, error });
+                if let Some(block) = block {
+                    self.inbox.put_back(block);
+                }
+                return Ok(());
+            }
+        };
+        let mut commit = self.commit();
+        commit.conditions.extend(told.traces(&self.chain, &self.config, &inspection, commit.at));
+        let transactions = inspection.transactions;
+        commit.inspected.push(Inspected {
+            block: at,
+            source: inspection.via.name().to_owned(),
+            findings: inspection.findings,
+        });
+        let committed = self.store.commit(commit).await?;
+        troubles.remove(&at.hash);
+        if committed.outbox_rows > 0 {
+            self.wake_delivery.ring();
+        }
+        let chain = self.chain.as_str();
+        self.metrics.counter(&signals::INSPECTED_TRANSACTIONS, &[chain]).add(transactions as f64);
+        for row in &committed.new {
+            if row.finding.source.kind() == "detector" {
+                let severity = row.finding.severity.to_string();
+                let labels = [chain, row.finding.source.name(), severity.as_str()];
+                self.metrics.counter(&signals::DETECTOR_FINDINGS, &labels).inc();
+            }
+        }
+        let waited = self.clock.now().since(pending.since).as_secs_f64();
+        self.metrics.histogram(&signals::INSPECTION_SECONDS, &[chain]).observe(waited);
+        outcome::tell_findings(&self.live, &self.metrics, &committed);
+        Ok(())
+    }
+
+    fn commit(&self) -> Commit {
+        let route = self.route.borrow().clone();
+        let mut commit = Commit::new(self.chain.clone(), self.clock.now(), route);
+        commit.keep_links = u64::from(self.config.reorg_window);
+        commit
+    }
+
+    /// Lets go what is too far behind, and says so.
+    async fn skip_old(&self) -> Result<(), StoreError> {
+        let head = self.statuses.get(&self.chain).and_then(|status| status.head);
+        let window = u64::from(self.config.trace_options.window);
+        let Some(lowest) = head.and_then(|head| head.block.height.0.checked_sub(window)) else {
+            return Ok(());
+        };
+        loop {
+            // `lowest` itself is one too many.
+            let below = Some(Height(lowest + 1));
+            let old = self.store.pending_inspections(&self.chain, below, SKIPPED_AT_ONCE).await?;
+            let (Some(newest), Some(oldest)) = (old.first(), old.last()) else { return Ok(()) };
+            warn!(chain = %self.chain, from = %oldest.block.link.block.height,
+                to = %newest.block.link.block.height, "blocks are left out of the inspection");
+            let mut commit = self.commit();
+            commit.findings.push(tell::skipped(&self.chain, oldest, newest, old.len(), commit.at));
+            commit.inspected.extend(old.iter().map(|row| Inspected {
+                block: row.block.link.block,
+                source: SKIPPED.to_owned(),
+                findings: Vec::new(),
+            }));
+            let committed = self.store.commit(commit).await?;
+            let count = self.metrics.counter(&signals::SKIPPED_INSPECTIONS, &[self.chain.as_str()]);
+            count.add(old.len() as f64);
+            self.wake_delivery.ring();
+            outcome::tell_findings(&self.live, &self.metrics, &committed);
+        }
+    }
+
+    /// Shows how far the inspection is, and tells when blocks wait for long.
+    async fn show(&self, told: &mut Told, trouble: Option<&str>) -> Result<(), StoreError> {
+        let summary = self.store.inspection_summary(&self.chain).await?;
+        let head = self.statuses.get(&self.chain).and_then(|status| status.head);
+        let status = tell::status(&summary, head.map(|head| head.block.height), told);
+        let chain = [self.chain.as_str()];
+        self.metrics.gauge(&signals::UNINSPECTED_BLOCKS, &chain).set(summary.pending as f64);
+        if let Some(height) = status.inspected {
+            self.metrics.gauge(&signals::INSPECTED_HEIGHT, &chain).set(height.0 as f64);
+            let lag = head.map_or(0, |head| head.block.height.above(height));
+            self.metrics.gauge(&signals::INSPECTION_LAG, &chain).set(lag as f64);
+        }
+        self.statuses.update(&self.chain, |all| all.inspection = Some(status));
+        let now = self.clock.now();
+        let Some(condition) = told.waiting(&self.chain, &summary, trouble, now) else {
+            return Ok(());
+        };
+        let mut commit = self.commit();
+        commit.conditions.push(condition);
+        let committed = self.store.commit(commit).await?;
+        self.wake_delivery.ring();
+        outcome::tell_findings(&self.live, &self.metrics, &committed);
+        Ok(())
+    }
+
+    /// Nobody waits for anything any more.
+    async fn turned_off(&self) -> Result<(), StoreError> {
+        loop {
+            let rows = self.store.pending_inspections(&self.chain, None, SKIPPED_AT_ONCE).await?;
+            let open = self.store.open_conditions().await?;
+            let mut commit = self.commit();
+            commit.conditions = tell::all_clear(&self.chain, open.into_iter().map(|open| open.key));
+            if rows.is_empty() && commit.conditions.is_empty() {
+                return Ok(());
+            }
+            commit.inspected.extend(rows.iter().map(|row| Inspected {
+                block: row.block.link.block,
+                source: SKIPPED.to_owned(),
+                findings: Vec::new(),
+            }));
+            self.store.commit(commit).await?;
+            self.wake_delivery.ring();
+        }
+    }
+}
+
+/// How far the inspection of a chain's transactions is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct InspectionStatus {
+    /// What told of the newest inspected block: `call_tracer`, `parity`, `transactions` or
+    /// `receipts`; none before the first.
+    pub source: Option<String>,
+    /// What better sources lack, and how to enable them; none when calls are seen.
+    pub lacking: Option<String>,
+    /// Every block up to this height was inspected or left out.
+    pub inspected: Option<Height>,
+    /// Blocks that wait.
+    pub pending: u64,
+    /// Since when the one waits that waits longest.
+    pub waiting_since: Option<Timestamp>,
+}
