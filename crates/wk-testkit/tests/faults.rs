@@ -42,7 +42,9 @@ async fn every_fault_is_seen_by_a_raw_client() {
     let anvil = anvil_or_skip!(options.clone());
     let other = anvil_or_skip!(AnvilOptions { chain_id: Some(anvil.chain_id()), ..options });
     let bench = bench(anvil, other).await;
-    for fault in Fault::all() {
+    // These concern what only an inspection asks for.
+    let traces = [Fault::Unanswered { method: "trace_block".to_owned() }, Fault::TruncatedTraces];
+    for fault in Fault::all().into_iter().chain(traces) {
         let proxy = FaultProxy::start_forked(&bench.anvil.urls(), &bench.other.urls()).await;
         proxy.inject(fault.clone());
         check(&fault, &bench, &proxy).await;
@@ -196,6 +198,15 @@ async fn check(fault: &Fault, bench: &Bench, proxy: &FaultProxy) {
         }
         Fault::MethodMissing { method } => {
             assert_eq!(refused(method, receipts).await.code(), Some(-32601));
+        }
+        Fault::Unanswered { method } => {
+            let call = proxied.try_call(method, receipts);
+            assert!(tokio::time::timeout(SHORT, call).await.is_err());
+            proxied.call("eth_chainId", json!([])).await;
+        }
+        Fault::TruncatedTraces => {
+            let (real, got) = both("trace_block", &json!([bench.busy])).await;
+            assert_eq!(count(&real) - 1, count(&got));
         }
         Fault::ServerError { status } => {
             let failure = refused("eth_chainId", json!([])).await;

@@ -39,10 +39,11 @@ impl Bucket {
     pub(crate) fn wait(&mut self, count: u32, purpose: Purpose, now: Instant) -> Duration {
         self.refill(now);
         let reserve = match purpose {
-            Purpose::Live | Purpose::Probe | Purpose::Trace => 0.0,
+            Purpose::Live | Purpose::Probe => 0.0,
             // A bucket for less than two requests has no half to leave.
-            Purpose::Backfill if self.capacity() < 2.0 => 0.0,
-            Purpose::Backfill => self.capacity() * RESERVE,
+            Purpose::Backfill | Purpose::Trace if self.capacity() < 2.0 => 0.0,
+            // Traces of many transactions, one by one, must not keep the head waiting either.
+            Purpose::Backfill | Purpose::Trace => self.capacity() * RESERVE,
         };
         // More than fits is let through when the bucket is full, and paid for later.
         let needed = (f64::from(count) + reserve).min(self.capacity());
