@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 use wk_chain::abi::Decoder;
 use wk_chain::evm::TraceVia;
-use wk_detectors::{Case, Config, TxFinding};
+use wk_detectors::{Case, Class, Config, TxFinding};
 use wk_model::{
     Address, AssetId, B256, BlockLink, ChainName, ChainPosition, Finding, FindingId, Source,
     Timestamp, U256,
@@ -177,9 +177,16 @@ impl View<'_> {
         } else {
             format!("Possible {words}")
         };
-        title.push_str(" attack");
+        let (what, preposition) = match found.class {
+            // Worth a look, and no attack by themselves.
+            Class::FundFlow | Class::ProxyUpgrade => ("", "at"),
+            // Words that say it all.
+            Class::KeyCompromise | Class::Phishing | Class::RugPull => ("", "against"),
+            _ => (" attack", "against"),
+        };
+        title.push_str(what);
         if let Some(victim) = victim {
-            let _ = write!(title, " against {}", self.name(victim));
+            let _ = write!(title, " {preposition} {}", self.name(victim));
         }
         let loss = losses.iter().find(|loss| Some(loss.party) == victim).or(losses.first());
         if let Some(loss) = loss {
