@@ -14,6 +14,9 @@ pub(crate) const BUDGET: usize = 4_000_000;
 /// Contracts in a row that merely hand a call on, each taken for the sender's own.
 const MAX_RELAYS: usize = 12;
 
+/// Frames of a transaction in which contracts are looked at for whom they serve.
+const MAX_SERVED: usize = 100;
+
 /// What is known of a party.
 #[derive(Clone, Copy, Debug, Default)]
 struct Standing {
@@ -251,7 +254,7 @@ impl<'t> Case<'t> {
             if frame.kind != FrameKind::Create {
                 let public =
                     self.roles(at).has(Role::PublicEntry) || self.roles(at).has(Role::Token);
-                if public || frame.end - at == 1 {
+                if public || frame.end - at == 1 || self.serves_others(frame.to) {
                     break;
                 }
             }
@@ -329,30 +332,62 @@ impl<'t> Case<'t> {
         }
         let only = only?;
         let (relay, roles) = (self.frame(only), self.roles(only));
-        let known =
-            roles.has(Role::PublicEntry) || roles.has(Role::Token) || self.selector(only) == 0;
+        let public = [
+            Role::PublicEntry,
+            Role::Token,
+            Role::Governance,
+            Role::BridgeRelease,
+            Role::Upgrade,
+            Role::LoanCallback,
+            Role::Liquidation,
+            Role::Borrow,
+            Role::Mixer,
+        ];
+        let known = public.iter().any(|role| roles.has(*role)) || self.selector(only) == 0;
         let size = relay.end - only;
         let most = u64::from(size) * 10 > u64::from(frame.end - at).saturating_sub(2) * 7;
         let calls_back = self
             .below(only)
             .any(|(_, below)| below.from == relay.to && below.to == frame.to && below.enters());
-        (!known && size > 1 && most && !calls_back && !self.pays_of_its_own(relay.to, frame.to))
-            .then_some(only)
+        (!known && size > 1 && most && !calls_back).then_some(only)
     }
 
-    /// Whether one account pays another more than it got itself: then it is not the other's own.
-    fn pays_of_its_own(&self, payer: Party, payee: Party) -> bool {
-        self.flows.iter().filter(|flow| flow.from == payer && flow.to == payee).any(|paid| {
-            let (mut got, mut gave) = (U256::ZERO, U256::ZERO);
-            for flow in self.flows.iter().filter(|flow| flow.asset == paid.asset) {
-                if flow.to == payer {
-                    got = got.saturating_add(flow.amount);
-                }
-                if flow.from == payer {
-                    gave = gave.saturating_add(flow.amount);
-                }
+    /// Whether a contract is not the sender's own: it only loses, or takes from people who take no
+    /// part. In long transactions it is taken for the sender's own all the same, since what acts a lot
+    /// has been made for it.
+    fn serves_others(&self, contract: Party) -> bool {
+        let trace = self.trace;
+        if trace.frames.len() > MAX_SERVED {
+            return false;
+        }
+        let mut sums: Vec<(Asset, U256, U256)> = Vec::new();
+        for flow in self.flows.iter().filter(|flow| flow.from != flow.to) {
+            if flow.from != contract && flow.to != contract {
+                continue;
             }
-            gave > got
+            let place = sums.iter().position(|sum| sum.0 == flow.asset).unwrap_or(sums.len());
+            if place == sums.len() {
+                sums.push((flow.asset, U256::ZERO, U256::ZERO));
+            }
+            let sum = if flow.to == contract { &mut sums[place].1 } else { &mut sums[place].2 };
+            *sum = sum.saturating_add(flow.amount);
+        }
+        let loses = sums.iter().any(|(_, got, gave)| gave > got);
+        let gains = sums.iter().any(|(_, got, gave)| got > gave);
+        if loses && !gains {
+            return true;
+        }
+        let takes_no_part = |owner: Party| {
+            owner != trace.sender
+                && owner != contract
+                && !trace.frames.iter().any(|frame| frame.from == owner || frame.to == owner)
+        };
+        trace.transfers.iter().any(|transfer| {
+            transfer.by == Some(contract)
+                && transfer.kind == TransferKind::Move
+                && matches!(transfer.asset, Asset::Token(_))
+                && !transfer.amount.is_zero()
+                && takes_no_part(transfer.from)
         })
     }
 

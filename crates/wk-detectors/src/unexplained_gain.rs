@@ -37,6 +37,9 @@ pub(crate) fn detect(
     let own = own_contract(case);
     let Some(own) = own.filter(|_| !unwinds) else { return };
     let losers = losers(case);
+    if case.loans().is_empty() && sweeps(case) {
+        return;
+    }
     let created = case.is_fresh(own);
     let given = case.flows().iter().any(|flow| case.is_side(flow.from) && !case.is_side(flow.to));
     let repeated = repeated(case);
@@ -95,6 +98,27 @@ fn own_contract(case: &Case<'_>) -> Option<Party> {
             && !case.is_side(frame.to)
     };
     case.trace.frames.iter().find(|frame| acts(frame)).map(|frame| frame.from)
+}
+
+/// Whether all that happens is that one account hands all it has to the one that told it to: so
+/// custodians collect from the accounts that they gave out.
+fn sweeps(case: &Case<'_>) -> bool {
+    let [flow] = case.flows() else { return false };
+    let few = case.trace.frames.len() <= 16;
+    few && case.frames().any(|(at, frame)| match flow.asset {
+        Asset::Native => {
+            frame.to == flow.from
+                && frame.kind == FrameKind::Call
+                && at < flow.frame
+                && case.trace.input(frame).len() <= 4
+        }
+        Asset::Token(token) => {
+            frame.to == token
+                && frame.from == flow.from
+                && case.roles(at).has(Role::Balance)
+                && case.trace.output_word(frame, 0) == Some(flow.amount)
+        }
+    })
 }
 
 /// The function that the side called most often, each time with something coming out of it.
