@@ -14,6 +14,9 @@ pub(crate) const BUDGET: usize = 4_000_000;
 /// Contracts in a row that merely hand a call on, each taken for the sender's own.
 const MAX_RELAYS: usize = 12;
 
+/// Assets that were spent which are looked for where they came from.
+const MAX_UNSEEN: usize = 32;
+
 /// Frames of a transaction in which contracts are looked at for whom they serve.
 const MAX_SERVED: usize = 100;
 
@@ -32,6 +35,10 @@ struct Standing {
     conduit: bool,
     /// Came into being in this transaction.
     fresh: bool,
+    /// Gave more of something than it got.
+    lost: bool,
+    /// Got more of something than it gave.
+    gained: bool,
 }
 
 /// Units of an asset, the smallest there are, that are spent without thought.
@@ -194,29 +201,15 @@ impl<'t> Case<'t> {
         self.nets.get(&(party, asset)).copied().unwrap_or_default()
     }
 
-    /// All assets that a party got or gave, with both sums.
-    pub fn balance(&self, party: Party) -> impl Iterator<Item = (Asset, U256, U256)> {
-        self.nets
-            .iter()
-            .filter(move |((owner, _), _)| *owner == party)
-            .map(|((_, asset), (got, gave))| (*asset, *got, *gave))
-    }
-
     /// Whether a party gave something in all, and got nothing in all.
     pub fn only_lost(&self, party: Party) -> bool {
-        let mut lost = false;
-        for (_, got, gave) in self.balance(party) {
-            if got > gave {
-                return false;
-            }
-            lost |= gave > got;
-        }
-        lost
+        let standing = self.standings[party.index()];
+        standing.lost && !standing.gained
     }
 
     /// Whether a party lost anything in all.
     pub fn lost_something(&self, party: Party) -> bool {
-        self.balance(party).any(|(_, got, gave)| gave > got)
+        self.standings[party.index()].lost
     }
 
     /// What the attacker's side won in all, by asset.
@@ -254,7 +247,8 @@ impl<'t> Case<'t> {
             if frame.kind != FrameKind::Create {
                 let public =
                     self.roles(at).has(Role::PublicEntry) || self.roles(at).has(Role::Token);
-                if public || frame.end - at == 1 || self.serves_others(frame.to) {
+                let relay = at > 0;
+                if public || frame.end - at == 1 || (relay && self.serves_others(frame.to)) {
                     break;
                 }
             }
@@ -447,7 +441,10 @@ impl<'t> Case<'t> {
             }
         }
         for ((party, _), (got, gave)) in &self.nets {
-            self.standings[party.index()].conduit &= got == gave;
+            let standing = &mut self.standings[party.index()];
+            standing.conduit &= got == gave;
+            standing.lost |= gave > got;
+            standing.gained |= got > gave;
         }
         for (asset, (won, spent)) in sums {
             if won > spent {
@@ -464,7 +461,11 @@ impl<'t> Case<'t> {
     /// less when someone asked.
     fn set_apart_unseen(&mut self) {
         let losses = std::mem::take(&mut self.losses);
-        for (asset, lost) in losses {
+        for (place, (asset, lost)) in losses.into_iter().enumerate() {
+            if place >= MAX_UNSEEN {
+                self.losses.push((asset, lost));
+                continue;
+            }
             let givers: Vec<Party> = self
                 .nets
                 .iter()

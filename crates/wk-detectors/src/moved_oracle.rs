@@ -39,6 +39,10 @@ const FAR: f64 = 1.5;
 
 /// Answers that are looked at in one transaction.
 const MAX_READINGS: usize = 20_000;
+/// Answers that had changed which are followed up.
+const MAX_CHANGED: usize = 1024;
+/// Frames below a router's call that are looked at.
+const MAX_BELOW: usize = 4096;
 
 struct Reading {
     frame: u32,
@@ -136,6 +140,7 @@ impl Changes {
         let mut budget = BUDGET;
         let mut first: HashMap<(Party, u32, u64), Reading> = HashMap::new();
         let mut changes = Changes::default();
+        let mut changed = 0;
         for (at, frame) in case.frames() {
             let named = case.roles(at).has(Role::Price);
             let asks = matches!(frame.kind, FrameKind::StaticCall | FrameKind::Call)
@@ -166,6 +171,10 @@ impl Changes {
             let begun = |until: u32| steps.partition_point(|step| *step < until);
             if ratio < least || begun(before.frame + 1) >= begun(at) {
                 continue;
+            }
+            changed += 1;
+            if changed > MAX_CHANGED {
+                break;
             }
             let pool = matches!(case.selector(at), RESERVES | SLOT);
             let mut found = Moved {
@@ -283,6 +292,7 @@ fn relies(case: &Case<'_>, at: u32, budget: &mut usize) -> bool {
     if case.roles(within).has(Role::PublicEntry) && around.depth <= 1 && case.is_side(around.from) {
         let routes = case
             .below(within)
+            .take(MAX_BELOW)
             .any(|(_, below)| below.kind == FrameKind::Call && below.to == frame.to);
         if routes {
             return false;

@@ -4,6 +4,7 @@
 //! is told apart here is told apart by what happens.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "what is measured is the point")]
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use wk_trace::TxTrace;
 
 mod build;
 mod calls;
+mod limits;
 mod money;
 mod people;
 mod prices;
