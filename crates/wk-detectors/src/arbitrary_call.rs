@@ -38,9 +38,10 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
         return;
     }
     let Some(obeyed) = obeyed(case) else { return };
+    // Accounts that modules act for pay in the same way; none approves who tells it to, who then takes.
     let (severity, confidence) = match (obeyed.used, case.losses().is_empty()) {
-        (true, true) => (Severity::P1, 78),
-        (true, false) => (Severity::P2, 60),
+        (true, true) if obeyed.approves => (Severity::P1, 78),
+        (true, _) => (Severity::P2, 60),
         (false, _) => (Severity::P2, 50),
     };
     findings.push(
