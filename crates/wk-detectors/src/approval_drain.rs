@@ -52,6 +52,14 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
         case.wins(transfer.to) || case.gains().iter().any(|(asset, _)| *asset == transfer.asset)
     });
     let severity = match (won && case.losses().is_empty(), owners.len()) {
+        // Collectors and solvers are called by their operators, too.
+        _ if *told == 0 => {
+            if won {
+                Severity::P2
+            } else {
+                Severity::P3
+            }
+        }
         (true, _) => Severity::P0,
         (false, 2..) if case.losses().is_empty() => Severity::P1,
         // Someone else may have been paid for it, as by an order.
@@ -76,7 +84,7 @@ fn told(case: &Case<'_>, pull: u32, owner: Party) -> Option<u32> {
     let address = case.trace.address(owner);
     case.trace
         .ancestors(pull)
-        .filter(|(_, frame)| case.is_side(frame.from) && !case.is_side(frame.to) && frame.depth > 0)
+        .filter(|(_, frame)| case.is_side(frame.from) && !case.is_side(frame.to))
         .find(|(_, frame)| {
             let input = case.trace.input(frame);
             input.len() >= 24 && input[4..].windows(20).any(|word| word == address.as_slice())

@@ -22,6 +22,9 @@ const NAME: &str = "arbitrary_call";
 /// Bytes of call data that are searched in one transaction.
 const MAX_SEARCHED: usize = 16 << 20;
 
+/// Approvals of which the use is looked for in one transaction.
+const MAX_SEARCHES: usize = 256;
+
 struct Obeyed {
     contract: Party,
     told: u32,
@@ -35,9 +38,10 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
         return;
     }
     let Some(obeyed) = obeyed(case) else { return };
+    // Accounts that modules act for pay in the same way; none approves who tells it to, who then takes.
     let (severity, confidence) = match (obeyed.used, case.losses().is_empty()) {
-        (true, true) => (Severity::P1, 78),
-        (true, false) => (Severity::P2, 60),
+        (true, true) if obeyed.approves => (Severity::P1, 78),
+        (true, _) => (Severity::P2, 60),
         (false, _) => (Severity::P2, 50),
     };
     findings.push(
@@ -53,7 +57,7 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
 }
 
 fn obeyed(case: &Case<'_>) -> Option<Obeyed> {
-    let mut searched = 0;
+    let (mut searched, mut searches) = (0, 0);
     let mut best: Option<Obeyed> = None;
     for (did, frame) in case.frames() {
         let moves = frame.kind == FrameKind::Call
@@ -91,6 +95,10 @@ fn obeyed(case: &Case<'_>) -> Option<Obeyed> {
         let written = given.len() > made.len()
             && given[4..].windows(36).any(|part| part == &made[..36])
             && given[4..].windows(20).any(|part| part == to.as_slice());
+        searches += usize::from(approves);
+        if searches > MAX_SEARCHES {
+            break;
+        }
         let used = if approves {
             // What was approved is taken later by the side itself.
             case.trace.transfers.iter().any(|transfer| {

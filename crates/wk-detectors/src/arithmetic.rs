@@ -167,7 +167,7 @@ fn impossible(case: &Case<'_>) -> Option<TxFinding> {
 
 /// Next to nothing given to a contract that then, or whose market then, pays much.
 fn rounded(case: &Case<'_>, config: &Config) -> Option<TxFinding> {
-    if case.gains().is_empty() || !case.losses().is_empty() || losers(case).is_empty() {
+    if case.gains().is_empty() || !case.losses().is_empty() {
         return None;
     }
     let dust = U256::from(config.dust);
@@ -189,8 +189,11 @@ fn rounded(case: &Case<'_>, config: &Config) -> Option<TxFinding> {
     let paid = case.flows().iter().any(|flow| {
         flow.from == to && case.wins(flow.to) && flow.amount > much && flow.asset != asset
     });
-    (paid || times >= 10).then(|| {
-        TxFinding::new(NAME, Class::Arithmetic, Severity::P2, 45)
+    // A number may also be the name of a thing, which is no small amount.
+    let robbed = !losers(case).is_empty();
+    let (severity, confidence) = if robbed { (Severity::P2, 45) } else { (Severity::P3, 25) };
+    (paid || (times >= 10 && robbed)).then(|| {
+        TxFinding::new(NAME, Class::Arithmetic, severity, confidence)
             .with("pattern", "rounded")
             .party(case, "victim", to)
             .with("frame", frame)

@@ -2,8 +2,8 @@
 //!
 //! Takeover: what a message makes the bridge call is a contract by which the bridge itself keeps its
 //! books, and which the message names. Release: the attacker's side itself brings a message by which
-//! tokens come to it, and nothing that it gave explains them; where traces show precompiled
-//! contracts, a release without any check of a signature or hash is worse. Deposit: what is to be
+//! tokens come to it, and nothing that it gave explains them; less so when a signature was checked for
+//! it. Deposit: what is to be
 //! locked is no token, so that nothing was.
 //!
 //! Known weaknesses: whether a release has its deposit on the other chain is a question for the
@@ -24,6 +24,8 @@ settings! { "bridge";
 
 /// Bytes of call data that are searched in one transaction.
 const MAX_SEARCHED: usize = 4 << 20;
+/// Calls of a bridge that are followed up in one transaction.
+const MAX_LOOKED: usize = 1024;
 
 pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
     if !config.enabled {
@@ -56,7 +58,7 @@ fn deposit_of_nothing(case: &Case<'_>) -> Option<TxFinding> {
 
 /// A bridge's call to its own books that the message asked for.
 fn takeover(case: &Case<'_>) -> Option<TxFinding> {
-    let mut searched = 0;
+    let (mut searched, mut looked) = (0, 0);
     for (at, frame) in case.frames() {
         let executes = frame.kind == FrameKind::Call
             && !frame.reverted
@@ -72,6 +74,10 @@ fn takeover(case: &Case<'_>) -> Option<TxFinding> {
         let Some((message, around)) = message.filter(|(_, around)| around.to == bridge) else {
             continue;
         };
+        looked += 1;
+        if looked > MAX_LOOKED {
+            return None;
+        }
         // Books are what the bridge asks before it acts.
         let kept = case
             .below(message)
@@ -118,16 +124,12 @@ fn release(case: &Case<'_>) -> Option<TxFinding> {
     if !got {
         return None;
     }
-    let precompiled = |address: Address| {
-        let (number, zeros) = address.split_last().expect("an address has 20 bytes");
-        zeros.iter().all(|byte| *byte == 0) && (1..=10).contains(number)
-    };
-    let checks = case.below(at).any(|(_, below)| precompiled(case.trace.address(below.to)));
+    let checks = case.trace.checks.iter().any(|check| check.frame >= at && check.frame < frame.end);
     Some(
         TxFinding::new("bridge_release", Class::Bridge, Severity::P3, if checks { 20 } else { 35 })
             .party(case, "victim", frame.to)
             .with("frame", at)
             .with("function", format!("0x{:08x}", case.selector(at)))
-            .with("checked_by_precompile", checks),
+            .with("signature_checked", checks),
     )
 }

@@ -14,6 +14,15 @@ pub(crate) const BUDGET: usize = 4_000_000;
 /// Contracts in a row that merely hand a call on, each taken for the sender's own.
 const MAX_RELAYS: usize = 12;
 
+/// Contracts that only one that was made for a purpose calls.
+const MANY: usize = 3;
+
+/// Assets that were spent which are looked for where they came from.
+const MAX_UNSEEN: usize = 32;
+
+/// Frames of a transaction in which contracts are looked at for whom they serve.
+const MAX_SERVED: usize = 100;
+
 /// What is known of a party.
 #[derive(Clone, Copy, Debug, Default)]
 struct Standing {
@@ -29,6 +38,10 @@ struct Standing {
     conduit: bool,
     /// Came into being in this transaction.
     fresh: bool,
+    /// Gave more of something than it got.
+    lost: bool,
+    /// Got more of something than it gave.
+    gained: bool,
 }
 
 /// Units of an asset, the smallest there are, that are spent without thought.
@@ -191,29 +204,15 @@ impl<'t> Case<'t> {
         self.nets.get(&(party, asset)).copied().unwrap_or_default()
     }
 
-    /// All assets that a party got or gave, with both sums.
-    pub fn balance(&self, party: Party) -> impl Iterator<Item = (Asset, U256, U256)> {
-        self.nets
-            .iter()
-            .filter(move |((owner, _), _)| *owner == party)
-            .map(|((_, asset), (got, gave))| (*asset, *got, *gave))
-    }
-
     /// Whether a party gave something in all, and got nothing in all.
     pub fn only_lost(&self, party: Party) -> bool {
-        let mut lost = false;
-        for (_, got, gave) in self.balance(party) {
-            if got > gave {
-                return false;
-            }
-            lost |= gave > got;
-        }
-        lost
+        let standing = self.standings[party.index()];
+        standing.lost && !standing.gained
     }
 
     /// Whether a party lost anything in all.
     pub fn lost_something(&self, party: Party) -> bool {
-        self.balance(party).any(|(_, got, gave)| gave > got)
+        self.standings[party.index()].lost
     }
 
     /// What the attacker's side won in all, by asset.
@@ -251,7 +250,8 @@ impl<'t> Case<'t> {
             if frame.kind != FrameKind::Create {
                 let public =
                     self.roles(at).has(Role::PublicEntry) || self.roles(at).has(Role::Token);
-                if public || frame.end - at == 1 {
+                let relay = at > 0;
+                if public || frame.end - at == 1 || (relay && self.serves_others(frame.to)) {
                     break;
                 }
             }
@@ -329,31 +329,80 @@ impl<'t> Case<'t> {
         }
         let only = only?;
         let (relay, roles) = (self.frame(only), self.roles(only));
-        let known =
-            roles.has(Role::PublicEntry) || roles.has(Role::Token) || self.selector(only) == 0;
+        let public = [
+            Role::PublicEntry,
+            Role::Token,
+            Role::Governance,
+            Role::BridgeRelease,
+            Role::Upgrade,
+            Role::LoanCallback,
+            Role::Liquidation,
+            Role::Borrow,
+            Role::Mixer,
+        ];
+        let known = public.iter().any(|role| roles.has(*role)) || self.selector(only) == 0;
         let size = relay.end - only;
         let most = u64::from(size) * 10 > u64::from(frame.end - at).saturating_sub(2) * 7;
         let calls_back = self
             .below(only)
             .any(|(_, below)| below.from == relay.to && below.to == frame.to && below.enters());
-        (!known && size > 1 && most && !calls_back && !self.pays_of_its_own(relay.to, frame.to))
-            .then_some(only)
+        (!known && size > 1 && most && !calls_back).then_some(only)
     }
 
-    /// Whether one account pays another more than it got itself: then it is not the other's own.
-    fn pays_of_its_own(&self, payer: Party, payee: Party) -> bool {
-        self.flows.iter().filter(|flow| flow.from == payer && flow.to == payee).any(|paid| {
-            let (mut got, mut gave) = (U256::ZERO, U256::ZERO);
-            for flow in self.flows.iter().filter(|flow| flow.asset == paid.asset) {
-                if flow.to == payer {
-                    got = got.saturating_add(flow.amount);
-                }
-                if flow.from == payer {
-                    gave = gave.saturating_add(flow.amount);
-                }
+    /// Whether a contract is not the sender's own: it only loses, or takes from people who take no
+    /// part. In long transactions it is taken for the sender's own all the same, since what acts a lot
+    /// has been made for it.
+    fn serves_others(&self, contract: Party) -> bool {
+        let trace = self.trace;
+        if trace.frames.len() > MAX_SERVED {
+            return false;
+        }
+        let mut sums: Vec<(Asset, U256, U256)> = Vec::new();
+        for flow in self.flows.iter().filter(|flow| flow.from != flow.to) {
+            if flow.from != contract && flow.to != contract {
+                continue;
             }
-            gave > got
+            let place = sums.iter().position(|sum| sum.0 == flow.asset).unwrap_or(sums.len());
+            if place == sums.len() {
+                sums.push((flow.asset, U256::ZERO, U256::ZERO));
+            }
+            let sum = if flow.to == contract { &mut sums[place].1 } else { &mut sums[place].2 };
+            *sum = sum.saturating_add(flow.amount);
+        }
+        let loses = sums.iter().any(|(_, got, gave)| gave > got);
+        let gains = sums.iter().any(|(_, got, gave)| got > gave);
+        if loses && !gains && !self.acts_widely(contract) {
+            return true;
+        }
+        let takes_no_part = |owner: Party| {
+            owner != trace.sender
+                && owner != contract
+                && !trace.frames.iter().any(|frame| frame.from == owner || frame.to == owner)
+        };
+        trace.transfers.iter().any(|transfer| {
+            transfer.by == Some(contract)
+                && transfer.kind == TransferKind::Move
+                && matches!(transfer.asset, Asset::Token(_))
+                && !transfer.amount.is_zero()
+                && takes_no_part(transfer.from)
         })
+    }
+
+    /// Whether a contract calls several others for more than tokens: what is made for a purpose does,
+    /// even when what it came by was never seen to come.
+    fn acts_widely(&self, contract: Party) -> bool {
+        let mut called: Vec<Party> = Vec::new();
+        for (at, frame) in self.frames() {
+            let acts = frame.from == contract
+                && frame.kind == FrameKind::Call
+                && frame.to != contract
+                && self.selector(at) != 0
+                && !self.roles(at).has(Role::Token);
+            if acts && !called.contains(&frame.to) {
+                called.push(frame.to);
+            }
+        }
+        called.len() >= MANY
     }
 
     /// Tokens that are the side's own contracts are worth nothing: whoever gets them got nothing.
@@ -412,7 +461,10 @@ impl<'t> Case<'t> {
             }
         }
         for ((party, _), (got, gave)) in &self.nets {
-            self.standings[party.index()].conduit &= got == gave;
+            let standing = &mut self.standings[party.index()];
+            standing.conduit &= got == gave;
+            standing.lost |= gave > got;
+            standing.gained |= got > gave;
         }
         for (asset, (won, spent)) in sums {
             if won > spent {
@@ -429,7 +481,11 @@ impl<'t> Case<'t> {
     /// less when someone asked.
     fn set_apart_unseen(&mut self) {
         let losses = std::mem::take(&mut self.losses);
-        for (asset, lost) in losses {
+        for (place, (asset, lost)) in losses.into_iter().enumerate() {
+            if place >= MAX_UNSEEN {
+                self.losses.push((asset, lost));
+                continue;
+            }
             let givers: Vec<Party> = self
                 .nets
                 .iter()

@@ -19,11 +19,14 @@ settings! { "donation";
 }
 
 const NAME: &str = "donation_inflation";
+/// Gifts of one transaction that are followed up.
+const MAX_GIFTS: usize = 512;
 
 pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
     if !config.enabled || case.gains().is_empty() || case.trace.frames.len() < 8 {
         return;
     }
+    let mut gifts = 0;
     for transfer in &case.trace.transfers {
         let Some(by) = transfer.by else { continue };
         let gift = transfer.kind == TransferKind::Move
@@ -35,6 +38,10 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
             && transfer.asset != Asset::Token(transfer.to);
         if !gift {
             continue;
+        }
+        gifts += 1;
+        if gifts > MAX_GIFTS {
+            return;
         }
         let vault = transfer.to;
         let lends = case.loans().iter().any(|loan| loan.lender == vault);

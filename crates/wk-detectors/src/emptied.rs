@@ -25,7 +25,7 @@ settings! { "emptied";
 const NAME: &str = "emptied_contract";
 
 /// Holdings that are remembered in one transaction.
-const MAX_HOLDINGS: usize = 20_000;
+const MAX_HOLDINGS: usize = 2_000;
 
 struct Emptied {
     victim: Party,

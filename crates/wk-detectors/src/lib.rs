@@ -103,7 +103,6 @@ fn look(trace: &TxTrace, config: &Config) -> (Report, Vec<Swap>) {
     instant_profit::detect(&case, &config.instant_profit, &mut findings);
     sybil::detect(&case, &config.sybil, &mut findings);
     flash_loan::detect(&case, &config.flash_loan, &mut findings);
-    moved_oracle::detect(&case, &config.moved_oracle, &mut findings);
     arbitrary_call::detect(&case, &config.arbitrary_call, &mut findings);
     signature_replay::detect(&case, &config.signature_replay, &mut findings);
     phishing::detect(&case, &config.phishing, &mut findings);
@@ -118,6 +117,7 @@ fn look(trace: &TxTrace, config: &Config) -> (Report, Vec<Swap>) {
     let liquidation = labels.contains(&"liquidation") && !mev::liquidates_itself(&case);
     let explained = (labels.contains(&"arbitrage") || liquidation)
         && (case.loans().is_empty() || trace.created.is_empty());
+    moved_oracle::detect(&case, explained, &config.moved_oracle, &mut findings);
     unexplained_gain::detect(&case, explained, &config.unexplained_gain, &mut findings);
     findings.retain(|finding| config.min_severity.is_none_or(|least| finding.severity <= least));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));

@@ -2,11 +2,12 @@
 //!
 //! The same question about a price (a pool's reserves, a share's worth, a feed's answer) has another
 //! answer after the attacker's side has acted, and a contract that does not trade there itself goes
-//! by the new one. Or the side trades a great part of a pool's reserves, and someone else asks the
+//! by the new one; with borrowed money any question that the same contract asks twice counts. Or the
+//! side trades a great part of a pool's reserves, and someone else asks the
 //! pool. Whether it is traded back does not matter.
 //!
 //! Known weaknesses: contracts that compute a price from balances of their own are not seen; only
-//! questions with a known name are looked at; a feed that is rightly brought up to date by the same
+//! questions with a known name are looked at where nothing was borrowed; a feed that is rightly brought up to date by the same
 //! transaction looks the same, so that without a loan this is of low severity.
 
 use std::collections::HashMap;
@@ -29,11 +30,19 @@ const NAME: &str = "moved_oracle";
 
 /// `getReserves()`, `slot0()`, `latestRoundData()`, `getAccountSnapshot(address)`.
 const RESERVES: u32 = 0x0902_f1ac;
+const SLOT: u32 = 0x3850_c7bd;
 const ROUND: u32 = 0xfeaf_968c;
 const SNAPSHOT: u32 = 0xc37f_68e2;
 
+/// How much further than is usual a pool's price must move when nobody is seen to rely on it.
+const FAR: f64 = 1.5;
+
 /// Answers that are looked at in one transaction.
 const MAX_READINGS: usize = 20_000;
+/// Answers that had changed which are followed up.
+const MAX_CHANGED: usize = 1024;
+/// Frames below a router's call that are looked at.
+const MAX_BELOW: usize = 4096;
 
 struct Reading {
     frame: u32,
@@ -49,17 +58,40 @@ struct Moved {
     after: f64,
     share: bool,
     consumed: bool,
+    /// The question is known to be about a price.
+    named: bool,
 }
 
-pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
-    let looks = config.enabled && case.has_role(Role::Price) && !case.gains().is_empty();
-    if !looks || case.trace.frames.len() < 8 {
+/// Answers that changed while the side acted.
+#[derive(Default)]
+struct Changes {
+    /// One that a contract goes by.
+    relied_on: Option<Moved>,
+    /// A pool's price that moved far, whoever looked.
+    far: Option<Moved>,
+}
+
+pub(crate) fn detect(
+    case: &Case<'_>,
+    explained: bool,
+    config: &Config,
+    findings: &mut Vec<TxFinding>,
+) {
+    let borrowed = !case.loans().is_empty();
+    let asked = case.has_role(Role::Price) || borrowed;
+    if !config.enabled || !asked || case.gains().is_empty() || case.trace.frames.len() < 8 {
         return;
     }
     let least = 1.0 + f64::from(config.min_change_percent) / 100.0;
-    let Some(moved) = changed(case, least).or_else(|| outweighed(case, least)) else { return };
-    let borrowed = !case.loans().is_empty();
-    let (severity, confidence) = match (borrowed && case.losses().is_empty(), moved.consumed) {
+    let alone = borrowed && case.losses().is_empty();
+    let found = Changes::of(case, least);
+    let relied_on = found.relied_on.or_else(|| outweighed(case, least));
+    let certain = relied_on.is_some();
+    // Nobody is seen to rely on it, but the borrower moved it far and won.
+    let Some(moved) = relied_on.or(found.far.filter(|_| alone && !explained)) else { return };
+    let (severity, confidence) = match (alone, moved.consumed) {
+        _ if !certain => (Severity::P2, 42),
+        _ if !moved.named => (Severity::P2, 50),
         (true, true) => (Severity::P1, 76),
         (true, false) | (false, true) => (Severity::P2, 60),
         (false, false) => (Severity::P3, 40),
@@ -85,6 +117,13 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
 /// The answer's number, and whether it depends on what was asked.
 fn value(case: &Case<'_>, at: u32) -> Option<(f64, bool)> {
     let frame = case.frame(at);
+    if !case.roles(at).has(Role::Price) {
+        // Any number that is large enough to be a price or an amount.
+        let number =
+            case.trace.output_word(frame, 0).filter(|_| case.trace.output(frame).len() == 32)?;
+        let large = number > U256::from(1_000_000_u32) && number < U256::ONE << 120;
+        return large.then(|| (f64::from(number), true));
+    }
     let word = |n| case.trace.output_word(frame, n).filter(|word| !word.is_zero()).map(f64::from);
     match case.selector(at) {
         RESERVES => Some((word(0)? / word(1)?, false)),
@@ -94,61 +133,85 @@ fn value(case: &Case<'_>, at: u32) -> Option<(f64, bool)> {
     }
 }
 
-/// An answer that changed while the side acted.
-fn changed(case: &Case<'_>, least: f64) -> Option<Moved> {
-    let steps = side_steps(case);
-    let mut budget = BUDGET;
-    let mut first: HashMap<(Party, u32, u64), Reading> = HashMap::new();
-    let mut best: Option<Moved> = None;
-    for (at, frame) in case.frames() {
-        let asks = matches!(frame.kind, FrameKind::StaticCall | FrameKind::Call)
-            && !frame.reverted
-            && case.roles(at).has(Role::Price)
-            && !case.is_side(frame.to)
-            && frame.from != frame.to;
-        if !asks {
-            continue;
-        }
-        let Some((value, by_question)) = value(case, at) else { continue };
-        let question = if by_question {
-            let hash = keccak256(case.trace.input(frame));
-            u64::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"))
-        } else {
-            0
-        };
-        let key = (frame.to, case.selector(at), question);
-        let Some(before) = first.get(&key) else {
-            if first.len() < MAX_READINGS {
-                first.insert(key, Reading { frame: at, asker: frame.from, value });
+impl Changes {
+    fn of(case: &Case<'_>, least: f64) -> Changes {
+        let steps = side_steps(case);
+        let borrowed = !case.loans().is_empty();
+        let mut budget = BUDGET;
+        let mut first: HashMap<(Party, u32, u64), Reading> = HashMap::new();
+        let mut changes = Changes::default();
+        let mut changed = 0;
+        for (at, frame) in case.frames() {
+            let named = case.roles(at).has(Role::Price);
+            let asks = matches!(frame.kind, FrameKind::StaticCall | FrameKind::Call)
+                && !frame.reverted
+                && (named || (borrowed && frame.kind == FrameKind::StaticCall))
+                && !case.roles(at).has(Role::Token)
+                && !case.is_side(frame.to)
+                && frame.from != frame.to;
+            if !asks {
+                continue;
             }
-            continue;
-        };
-        let ratio = value / before.value;
-        let moved = ratio >= least || ratio <= 1.0 / least;
-        let acted = steps.partition_point(|step| *step <= before.frame)
-            < steps.partition_point(|step| *step < at);
-        if !moved || !acted || !relies(case, at, &mut budget) {
-            continue;
+            let Some((value, by_question)) = value(case, at) else { continue };
+            let question = if by_question {
+                let hash = keccak256(case.trace.input(frame));
+                u64::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"))
+            } else {
+                0
+            };
+            let key = (frame.to, case.selector(at), question);
+            let Some(before) = first.get(&key) else {
+                if first.len() < MAX_READINGS {
+                    first.insert(key, Reading { frame: at, asker: frame.from, value });
+                }
+                continue;
+            };
+            let ratio =
+                if value > before.value { value / before.value } else { before.value / value };
+            let begun = |until: u32| steps.partition_point(|step| *step < until);
+            if ratio < least || begun(before.frame + 1) >= begun(at) {
+                continue;
+            }
+            changed += 1;
+            if changed > MAX_CHANGED {
+                break;
+            }
+            let pool = matches!(case.selector(at), RESERVES | SLOT);
+            let mut found = Moved {
+                source: frame.to,
+                asker: frame.from,
+                frame: at,
+                before: before.value,
+                after: value,
+                share: case.roles(at).has(Role::SharePrice),
+                consumed: false,
+                named,
+            };
+            if !relies(case, at, &mut budget) {
+                if pool && ratio >= FAR && changes.far.is_none() {
+                    changes.far = Some(found);
+                }
+                continue;
+            }
+            // Who had asked before is told from a bystander who looks for the first time.
+            found.consumed = (named && before.asker == frame.from) || pays(case, at);
+            if !named && (before.asker != frame.from || !found.consumed) {
+                continue;
+            }
+            let better = changes.relied_on.as_ref().is_none_or(|best| {
+                (!best.named && found.named)
+                    || (best.named == found.named && !best.consumed && found.consumed)
+            });
+            if better {
+                changes.relied_on = Some(found);
+            }
+            let sure = changes.relied_on.as_ref().is_some_and(|best| best.consumed && best.named);
+            if sure || budget == 0 {
+                break;
+            }
         }
-        // Who had asked before is told from a bystander who looks for the first time.
-        let found = Moved {
-            source: frame.to,
-            asker: frame.from,
-            frame: at,
-            before: before.value,
-            after: value,
-            share: case.roles(at).has(Role::SharePrice),
-            consumed: before.asker == frame.from || pays(case, at),
-        };
-        let better = best.as_ref().is_none_or(|best| !best.consumed && found.consumed);
-        if better {
-            best = Some(found);
-        }
-        if best.as_ref().is_some_and(|best| best.consumed) || budget == 0 {
-            break;
-        }
+        changes
     }
-    best
 }
 
 /// A pool of which the side traded a great part, and that someone else asks afterwards.
@@ -196,6 +259,7 @@ fn outweighed(case: &Case<'_>, least: f64) -> Option<Moved> {
                 after: before.max(after).powi(2),
                 share: false,
                 consumed: true,
+                named: true,
             });
         }
     }
@@ -228,6 +292,7 @@ fn relies(case: &Case<'_>, at: u32, budget: &mut usize) -> bool {
     if case.roles(within).has(Role::PublicEntry) && around.depth <= 1 && case.is_side(around.from) {
         let routes = case
             .below(within)
+            .take(MAX_BELOW)
             .any(|(_, below)| below.kind == FrameKind::Call && below.to == frame.to);
         if routes {
             return false;

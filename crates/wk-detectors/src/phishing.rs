@@ -23,6 +23,8 @@ settings! { "phishing";
 }
 
 const NAME: &str = "phishing";
+/// Transfers of one transaction that are followed up.
+const MAX_TAKEN: usize = 256;
 
 pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
     if !config.enabled {
@@ -89,7 +91,7 @@ fn taken_by_spender(case: &Case<'_>) -> Option<TxFinding> {
             && case.lost_something(transfer.from)
             && !approved(case, transfer.from)
     };
-    let transfers = || case.trace.transfers.iter().filter(taken);
+    let transfers = || case.trace.transfers.iter().filter(taken).take(MAX_TAKEN);
     if let Some(transfer) = transfers().find(held_by_contract) {
         return Some(spent(case, transfer, Severity::P2, 50, "taken_from_contract"));
     }

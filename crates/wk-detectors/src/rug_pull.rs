@@ -8,7 +8,7 @@
 
 use alloy_primitives::U256;
 use wk_model::Severity;
-use wk_trace::{Asset, FrameKind, Party, TransferKind};
+use wk_trace::{Asset, FrameKind, Party, Transfer, TransferKind};
 
 use crate::case::Case;
 use crate::config::settings;
@@ -20,7 +20,9 @@ settings! { "rug_pull";
 }
 
 const NAME: &str = "rug_pull";
-/// `burn(address)` and `swap(uint256,uint256,address,bytes)` of pairs.
+/// New units that are followed up in one transaction.
+const MAX_MINTED: usize = 64;
+/// `burn(address)` of pairs.
 const BURN: u32 = 0x89af_cb44;
 const BALANCE: u32 = 0x70a0_8231;
 
@@ -74,14 +76,15 @@ fn pulled(case: &Case<'_>, share: u8) -> Option<TxFinding> {
 
 /// New units sold at once, by whoever had them made.
 fn minted_and_sold(case: &Case<'_>) -> Option<TxFinding> {
-    let minted = case.trace.transfers.iter().find(|transfer| {
+    let minted = |transfer: &&Transfer| {
         transfer.kind == TransferKind::Mint
             && transfer.id.is_none()
             && case.is_side(transfer.to)
             && transfer.by.is_some_and(|by| case.is_side(by))
             && !matches!(transfer.asset, Asset::Token(token) if case.is_side(token) || case.is_fresh(token))
-            && !wraps(case, transfer.frame, transfer.asset)
-    })?;
+    };
+    let mut minted = case.trace.transfers.iter().filter(minted).take(MAX_MINTED);
+    let minted = minted.find(|transfer| !wraps(case, transfer.frame, transfer.asset))?;
     let sold = case.pools().iter().find_map(|pool| {
         let trade = pool
             .trades

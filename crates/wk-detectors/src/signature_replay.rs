@@ -3,16 +3,15 @@
 //! A signature is checked by the precompiled contract at address 1. The same question asked for two
 //! separate calls of the attacker's side, each of which pays, is a replay; an answer of nobody,
 //! after which the contract pays all the same, is a forgery; a permit during which nothing was
-//! checked is one that the token never understood.
+//! checked, by which a token is taken all the same, is one that the token never understood.
 //!
-//! Known weaknesses: only traces that show calls of precompiled contracts tell; a signature used
+//! Known weaknesses: only sources that tell of precompiles show what was checked; a signature used
 //! again in a later transaction or on another chain is not seen here.
 
 use std::collections::HashMap;
 
-use alloy_primitives::{Address, address};
 use wk_model::Severity;
-use wk_trace::{FrameKind, Party};
+use wk_trace::{FrameKind, Party, SignatureCheck};
 
 use crate::case::Case;
 use crate::config::settings;
@@ -23,18 +22,16 @@ settings! { "signature_replay";
 }
 
 const NAME: &str = "signature_replay";
-const RECOVER: Address = address!("0000000000000000000000000000000000000001");
 /// Checked signatures that are remembered in one transaction.
 const MAX_CHECKS: usize = 4096;
+/// Checks, answers and permits that are followed up in one transaction.
+const MAX_LOOKS: u32 = 256;
 
 pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
     if !config.enabled {
         return;
     }
-    let recover = case.trace.party(&RECOVER);
-    let found = recover
-        .and_then(|recover| replayed(case, recover).or_else(|| forged(case, recover)))
-        .or_else(|| unchecked(case, recover));
+    let found = replayed(case).or_else(|| forged(case)).or_else(|| unchecked(case));
     let Some((pattern, at, victim, severity, confidence)) = found else { return };
     findings.push(
         TxFinding::new(NAME, Class::SignatureReplay, severity, confidence)
@@ -47,13 +44,22 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
 
 type Found = (&'static str, u32, Party, Severity, u8);
 
-/// The call of the sender's side around a frame.
+/// The call of the sender's side in which a frame is.
 fn call_of(case: &Case<'_>, at: u32) -> Option<u32> {
-    case.trace
-        .ancestors(at)
+    std::iter::once((at, case.frame(at)))
+        .chain(case.trace.ancestors(at))
         .filter(|(_, above)| above.kind == FrameKind::Call)
         .find(|(_, above)| case.is_side(above.from) || above.parent.is_none())
         .map(|(at, _)| at)
+}
+
+/// Questions about signatures that others than the side asked, and that came to something.
+fn checks<'c>(case: &'c Case<'_>) -> impl Iterator<Item = &'c SignatureCheck> {
+    case.trace
+        .checks
+        .iter()
+        .take(MAX_CHECKS)
+        .filter(move |check| !case.is_side(check.by) && !case.frame(check.frame).reverted)
 }
 
 fn paid_within(case: &Case<'_>, call: u32) -> bool {
@@ -65,60 +71,66 @@ fn paid_within(case: &Case<'_>, call: u32) -> bool {
         .any(|flow| case.wins(flow.to) && !case.wins(flow.from))
 }
 
-fn replayed(case: &Case<'_>, recover: Party) -> Option<Found> {
+fn replayed(case: &Case<'_>) -> Option<Found> {
     let mut seen: HashMap<(Party, &[u8]), u32> = HashMap::new();
-    for (at, frame) in case.frames() {
-        let checks = frame.to == recover && !frame.reverted && case.trace.input(frame).len() >= 128;
-        if !checks || case.is_side(frame.from) || seen.len() >= MAX_CHECKS {
+    let mut looks = 0;
+    for check in checks(case) {
+        let question = case.trace.bytes(check.question);
+        let Some(call) = call_of(case, check.frame).filter(|_| question.len() >= 128) else {
             continue;
-        }
-        let Some(call) = call_of(case, at) else { continue };
-        let key = (frame.from, &case.trace.input(frame)[..128]);
-        let before = *seen.entry(key).or_insert(call);
+        };
+        let before = *seen.entry((check.by, &question[..128])).or_insert(call);
         let apart = before != call && case.frame(before).end <= call;
+        looks += u32::from(apart);
+        if looks > MAX_LOOKS {
+            return None;
+        }
         if apart && paid_within(case, before) && paid_within(case, call) {
-            return Some(("used_again", at, frame.from, Severity::P1, 75));
+            return Some(("used_again", check.frame, check.by, Severity::P1, 75));
         }
     }
     None
 }
 
-fn forged(case: &Case<'_>, recover: Party) -> Option<Found> {
-    case.frames().find_map(|(at, frame)| {
-        let nobody = frame.to == recover
-            && !frame.reverted
-            && !case.is_side(frame.from)
-            && case.trace.output_word(frame, 0).is_none_or(|word| word.is_zero());
-        let call = call_of(case, at).filter(|_| nobody)?;
-        let around = frame.parent.map(|parent| case.frame(parent))?;
+fn forged(case: &Case<'_>) -> Option<Found> {
+    let nobody =
+        |check: &&SignatureCheck| case.trace.bytes(check.answer).iter().all(|byte| *byte == 0);
+    checks(case).filter(nobody).take(MAX_LOOKS as usize).find_map(|check| {
+        let call = call_of(case, check.frame)?;
+        let end = case.frame(check.frame).end;
         // What asks by other means afterwards (a contract's own check) has not relied on it.
         let asks_on = case
             .frames()
-            .skip(at as usize + 1)
-            .take_while(|(next, _)| *next < around.end)
-            .any(|(next, below)| below.to == recover || case.selector(next) == 0x1626_ba7e);
-        (!asks_on && paid_within(case, call)).then_some((
+            .skip(check.before as usize)
+            .take_while(|(next, _)| *next < end)
+            .any(|(next, _)| case.selector(next) == 0x1626_ba7e);
+        let again = case.trace.checks.iter().any(|other| {
+            other.before >= check.before && other.frame == check.frame && other != check
+        });
+        (!asks_on && !again && paid_within(case, call)).then_some((
             "signed_by_nobody",
-            at,
-            frame.from,
+            check.frame,
+            check.by,
             Severity::P2,
             60,
         ))
     })
 }
 
-/// A permit during which no signature was checked, though checks are shown, and a pull by it.
-fn unchecked(case: &Case<'_>, recover: Option<Party>) -> Option<Found> {
+/// A permit during which no signature was checked, and a pull by it.
+fn unchecked(case: &Case<'_>) -> Option<Found> {
     if !case.has_role(Role::Permit) {
         return None;
     }
-    case.frames().find_map(|(at, frame)| {
-        let permits = frame.kind == FrameKind::Call
+    let permits = case.frames().filter(|(at, frame)| {
+        frame.kind == FrameKind::Call
             && !frame.reverted
-            && case.roles(at).has(Role::Permit)
+            && case.roles(*at).has(Role::Permit)
             && !case.is_side(frame.from)
-            && !case.is_side(frame.to);
-        if !permits || case.below(at).any(|(_, below)| Some(below.to) == recover) {
+            && !case.is_side(frame.to)
+    });
+    permits.take(MAX_LOOKS as usize).find_map(|(at, frame)| {
+        if case.trace.checks.iter().any(|check| check.frame >= at && check.frame < frame.end) {
             return None;
         }
         let owner = case.trace.word_address(frame, 0)?;
@@ -131,7 +143,9 @@ fn unchecked(case: &Case<'_>, recover: Option<Party>) -> Option<Found> {
         });
         // A token that answers a permit with a payment or nothing at all does not know it.
         let silent = frame.end == at + 1 && case.trace.output(frame).is_empty();
-        let severity = if recover.is_some() { Severity::P2 } else { Severity::P3 };
+        // Where other signatures were told of, this one would have been.
+        let told = !case.trace.checks.is_empty();
+        let severity = if told { Severity::P2 } else { Severity::P3 };
         (pulled && silent && !case.is_active(owner)).then_some((
             "permit_not_checked",
             at,

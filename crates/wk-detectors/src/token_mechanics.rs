@@ -106,6 +106,9 @@ fn own_rules(case: &Case<'_>, pools: &[Party]) -> Option<TxFinding> {
 
 type Seen = (Party, Party, u32);
 
+/// Balances that fell which are followed up in one transaction.
+const MAX_FALLEN: usize = 1024;
+
 /// A pool's balance that fell though the pool gave nothing, or that someone else moved.
 fn unasked(case: &Case<'_>, pools: &[Party]) -> Option<Seen> {
     let moved = case.trace.transfers.iter().find_map(|transfer| {
@@ -120,6 +123,7 @@ fn unasked(case: &Case<'_>, pools: &[Party]) -> Option<Seen> {
         return moved;
     }
     let mut last: HashMap<(Party, Party), (u32, U256)> = HashMap::new();
+    let mut fallen = 0;
     for (at, frame) in case.frames() {
         let asks = frame.kind == FrameKind::StaticCall
             && !frame.reverted
@@ -131,6 +135,10 @@ fn unasked(case: &Case<'_>, pools: &[Party]) -> Option<Seen> {
         let Some(now) = case.trace.output_word(frame, 0) else { continue };
         let before = last.insert((holder, frame.to), (at, now));
         let Some((then, held)) = before.filter(|(_, held)| now < *held) else { continue };
+        fallen += 1;
+        if fallen > MAX_FALLEN {
+            return None;
+        }
         let asset = Asset::Token(frame.to);
         let start = case.flows().partition_point(|flow| flow.frame <= then);
         let gave = case.flows()[start..]

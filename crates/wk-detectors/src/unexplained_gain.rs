@@ -4,7 +4,8 @@
 //! own, is either a trade around a circle, a liquidation, what was owed to it, or theft. The first
 //! two are told apart and left alone; between the others this cannot decide, so it speaks softly.
 //!
-//! Known weaknesses: a bot that collects what it earned earlier looks the same as a thief.
+//! Known weaknesses: an attacker's contract behind a proxy of its own is let pass where nothing was
+//! borrowed; a bot that collects what it earned earlier looks the same as a thief.
 
 use wk_model::Severity;
 use wk_trace::{Asset, FrameKind, Party};
@@ -37,6 +38,9 @@ pub(crate) fn detect(
     let own = own_contract(case);
     let Some(own) = own.filter(|_| !unwinds) else { return };
     let losers = losers(case);
+    if case.loans().is_empty() && sweeps(case) {
+        return;
+    }
     let created = case.is_fresh(own);
     let given = case.flows().iter().any(|flow| case.is_side(flow.from) && !case.is_side(flow.to));
     let repeated = repeated(case);
@@ -49,9 +53,9 @@ pub(crate) fn detect(
         ("made_and_used_at_once", Severity::P2, 45)
     } else if repeated.is_some_and(|(_, times)| times >= config.min_repeated) && lossless {
         ("again_and_again", Severity::P2, 42)
-    } else if lossless && !given && !losers.is_empty() {
+    } else if lossless && !given && !losers.is_empty() && !is_front(case) {
         ("released_for_nothing", Severity::P3, 30)
-    } else if !losers.is_empty() {
+    } else if !losers.is_empty() && !is_front(case) {
         ("someone_only_lost", Severity::P3, if lossless { 30 } else { 20 })
     } else if !case.loans().is_empty() {
         // What was spent may be worth nothing, as tokens of one's own making are.
@@ -95,6 +99,36 @@ fn own_contract(case: &Case<'_>) -> Option<Party> {
             && !case.is_side(frame.to)
     };
     case.trace.frames.iter().find(|frame| acts(frame)).map(|frame| frame.from)
+}
+
+/// Whether the contract that the sender called is a proxy: what is made for one transaction is not made
+/// to be exchanged, while protocols' front doors are.
+fn is_front(case: &Case<'_>) -> bool {
+    let [first, next, ..] = case.trace.frames.as_slice() else { return false };
+    next.kind == FrameKind::Delegate
+        && next.parent == Some(0)
+        && case.trace.input(next) == case.trace.input(first)
+}
+
+/// Whether all that happens is that one account hands all it has to the one that told it to: so
+/// custodians collect from the accounts that they gave out.
+fn sweeps(case: &Case<'_>) -> bool {
+    let [flow] = case.flows() else { return false };
+    let few = case.trace.frames.len() <= 16;
+    few && case.frames().any(|(at, frame)| match flow.asset {
+        Asset::Native => {
+            frame.to == flow.from
+                && frame.kind == FrameKind::Call
+                && at < flow.frame
+                && case.trace.input(frame).len() <= 4
+        }
+        Asset::Token(token) => {
+            frame.to == token
+                && frame.from == flow.from
+                && case.roles(at).has(Role::Balance)
+                && case.trace.output_word(frame, 0) == Some(flow.amount)
+        }
+    })
 }
 
 /// The function that the side called most often, each time with something coming out of it.

@@ -6,8 +6,8 @@ use alloy_primitives::{Address, B256, U256};
 
 use crate::json::hex_append;
 use crate::model::{
-    Access, Completeness, Created, Frame, FrameKind, Log, NO_FRAME, Party, Span, StorageAccess,
-    StorageChange, TraceSource, TxTrace,
+    Access, Completeness, Created, Frame, FrameKind, Log, NO_FRAME, Party, SignatureCheck, Span,
+    StorageAccess, StorageChange, TraceSource, TxTrace,
 };
 use crate::transfers;
 use crate::{MAX_ACCESSES, MAX_BYTES, MAX_DEPTH, MAX_FRAMES, MAX_LOGS};
@@ -40,6 +40,7 @@ impl Builder {
             created: Vec::new(),
             storage: Vec::new(),
             accesses: Vec::new(),
+            checks: Vec::new(),
             known: Completeness::default(),
             parties: Vec::new(),
             bytes: Vec::new(),
@@ -226,6 +227,20 @@ impl Builder {
         }
         places.push(next);
         let place = |old: u32| places.get(old as usize).copied().unwrap_or(old);
+        // What was asked about signatures is worth keeping where it was told.
+        for (frame, next) in trace.frames.iter().zip(&places) {
+            let recovers = left_out(frame) && trace.parties[frame.code.index()] == RECOVER;
+            let Some(parent) = frame.parent.filter(|_| recovers && frame.error.is_none()) else {
+                continue;
+            };
+            trace.checks.push(SignatureCheck {
+                frame: place(parent),
+                before: *next,
+                by: frame.from,
+                question: frame.input,
+                answer: frame.output,
+            });
+        }
         let mut keep = kept.iter();
         trace.frames.retain(|_| *keep.next().expect("there is one for each frame"));
         for (at, frame) in (0_u32..).zip(&mut trace.frames) {
@@ -266,6 +281,9 @@ impl Builder {
         }
     }
 }
+
+/// The precompile that tells whose signature it is.
+const RECOVER: Address = Address::with_last_byte(1);
 
 /// Whether an address is one of Ethereum's precompiles: 0x01 to 0x11, and 0x100 (EIP-7951).
 fn is_precompile(address: &Address) -> bool {

@@ -18,7 +18,8 @@ pub use builder::Builder;
 pub use json::JsonError;
 pub use model::{
     Access, Asset, BalanceChange, Completeness, Created, Frame, FrameKind, Log, NO_FRAME, Party,
-    Span, StorageAccess, StorageChange, TraceSource, Transfer, TransferKind, TxTrace,
+    SignatureCheck, Span, StorageAccess, StorageChange, TraceSource, Transfer, TransferKind,
+    TxTrace,
 };
 pub use read::{ReadError, Traces, read};
 pub use unpack::{UnpackError, unpack};

@@ -100,6 +100,9 @@ pub struct TxTrace {
     pub created: Vec<Created>,
     /// Storage that changed, where known.
     pub storage: Vec<StorageChange>,
+    /// Signatures that were looked at, in order, where the source tells of precompiles; none proves
+    /// nothing.
+    pub checks: Vec<SignatureCheck>,
     /// Reads and writes of storage in order, where known; those of reverted frames too.
     pub accesses: Vec<StorageAccess>,
     /// What was told, and what was not.
@@ -251,6 +254,21 @@ pub struct StorageChange {
     pub from: U256,
     /// After.
     pub to: U256,
+}
+
+/// A question to the precompile that tells whose signature it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignatureCheck {
+    /// The frame that asked.
+    pub frame: u32,
+    /// The first frame that began after it.
+    pub before: u32,
+    /// The account that asked.
+    pub by: Party,
+    /// Hash, parity and the signature's two numbers, a word each.
+    pub question: Span,
+    /// The signer's address as a word; nothing, or zero, when there is none.
+    pub answer: Span,
 }
 
 /// How a slot was touched.
