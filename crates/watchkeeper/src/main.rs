@@ -14,8 +14,7 @@ use crate::arguments::{Arguments, Command};
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// Blocks are read into many small pieces; this allocator spends half the time on them that the
-/// system's does.
+/// Blocks are read into many small pieces, which this allocator makes cheaper than the system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,6 +1,5 @@
 //! Posting over HTTP: what every channel that does it shares.
 
-use std::error::Error;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +9,7 @@ use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Method, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
 use wk_model::{HumanDuration, Problem, Secret};
-use wk_runtime::read_secret;
+use wk_runtime::{read_secret, with_causes};
 
 use crate::text::{line, without};
 use crate::{Retry, SendError};
@@ -129,7 +128,7 @@ impl Poster {
             .pool_idle_timeout(Duration::from_secs(60))
             .redirect(Policy::custom(stay))
             .build()
-            .map_err(|error| backoff(format!("cannot set up HTTP: {}", whole(&error))))?;
+            .map_err(|error| backoff(format!("cannot set up HTTP: {}", with_causes(&error))))?;
         Ok(self.client.get_or_init(|| client))
     }
 }
@@ -234,22 +233,10 @@ fn failed(error: reqwest::Error, timeout: Duration, secrets: &[String]) -> SendE
     if error.is_timeout() {
         return backoff(format!("no answer within {}", HumanDuration(timeout)));
     }
-    let text = whole(&error);
+    let text = with_causes(&error);
     let reason = line(&without(&text, secrets), LONGEST_EXCERPT);
     let retry = if error.is_builder() { Retry::No } else { Retry::Backoff };
     SendError { retry, reason }
-}
-
-/// An error with its sources: the first ones say little.
-fn whole(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 pub(crate) fn backoff(reason: String) -> SendError {

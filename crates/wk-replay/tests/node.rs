@@ -2,7 +2,6 @@
 //! them.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![expect(clippy::print_stdout, reason = "what is measured is the point")]
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,7 @@
 //! Tasks that have names, owners and an end; clock, backoff and the program's own metrics.
 
 mod backoff;
+mod causes;
 mod clock;
 mod metrics;
 mod reconciler;
@@ -9,6 +10,7 @@ mod stop;
 mod supervisor;
 
 pub use backoff::Backoff;
+pub use causes::with_causes;
 pub use clock::Clock;
 pub use metrics::{Counter, Gauge, Histogram, Metrics, Series};
 pub use reconciler::{Outcome, Reconciler, Wake, reconcile};

@@ -153,7 +153,7 @@ async fn traces(chain: &ChainName, config: &EvmConfig, pool: &Pool) -> Vec<Findi
     for status in pool.endpoints() {
         let Some(head) = status.head else { continue };
         let check = format!("traces {chain}/{}", status.name);
-        findings.push(match tracer.try_endpoint(&status.name, head.block, None).await {
+        findings.push(match tracer.try_endpoint(&status.name, head.block).await {
             Ok(via) => {
                 ways += 1;
                 Finding::new(check, "ok", format!("{} works", via.method()))

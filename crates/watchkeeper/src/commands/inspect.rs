@@ -1,7 +1,6 @@
 //! `inspect`: what given transactions are up to, one JSON line each, from files or from a node. Keeps
 //! and tells nothing.
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use wk_detectors::{Config, Report};
 use wk_engine::{History, LookedAt};
 use wk_model::B256;
 use wk_replay::{Codes, StoredBlock};
+use wk_runtime::with_causes;
 use wk_trace::{ReadError, Traces, TxTrace};
 
 use super::{chain_of, load_existing};
@@ -58,7 +58,7 @@ async fn inspect_tx(
     let start = Instant::now();
     let detectors = Arc::new(loaded.config.detectors);
     let looked = history.inspector().transaction(&block, hash, &detectors).await;
-    let (looked, traces) = looked.map_err(|error| unreachable(error.to_string()))?;
+    let (looked, traces) = looked.map_err(|error| unreachable(with_causes(&error)))?;
     for lack in traces.lacks.iter().filter(|_| !traces.via.tells_calls()) {
         tracing::warn!("no calls are seen, {}: {}", lack.via.method(), lack.detail);
     }
@@ -73,7 +73,7 @@ fn inspect_files(files: &[PathBuf], codes: Option<&Path>) -> Result<(), Exit> {
     let mut codes = match codes {
         None => Codes::default(),
         Some(file) => open(file)
-            .and_then(|text| Codes::read(&text).map_err(words))
+            .and_then(|text| Codes::read(&text).map_err(|error| with_causes(&error)))
             .map_err(|reason| Exit::failure(format!("{}: {reason}", file.display())))?,
     };
     let mut failed = Vec::new();
@@ -100,25 +100,14 @@ fn open(file: &Path) -> Result<Vec<u8>, String> {
     let mut packed = Vec::new();
     File::open(file)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut packed))
-        .map_err(words)?;
-    Ok(wk_trace::unpack(&packed, MAX_BYTES).map_err(words)?.into_owned())
-}
-
-/// An error and what is behind it, in one line.
-fn words(error: impl Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        words.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    words
+        .map_err(|error| with_causes(&error))?;
+    Ok(wk_trace::unpack(&packed, MAX_BYTES).map_err(|error| with_causes(&error))?.into_owned())
 }
 
 /// Executes a block again.
 fn replay(text: &[u8], codes: &mut Codes) -> Result<Traces, String> {
-    let stored = StoredBlock::read(text, codes).map_err(words)?;
-    let executed = stored.execute().map_err(words)?;
+    let stored = StoredBlock::read(text, codes).map_err(|error| with_causes(&error))?;
+    let executed = stored.execute().map_err(|error| with_causes(&error))?;
     let header = &stored.block.header.header;
     Ok(Traces {
         whole_block: true,
@@ -133,7 +122,7 @@ fn lines(file: &Path, codes: &mut Codes, config: &Config) -> Result<Vec<Value>, 
     let start = Instant::now();
     let traces = match wk_trace::read(&text) {
         Err(ReadError::NeedsReplay) => replay(&text, codes)?,
-        read => read.map_err(words)?,
+        read => read.map_err(|error| with_causes(&error))?,
     };
     let count = u32::try_from(traces.transactions.len()).unwrap_or(u32::MAX).max(1);
     let reading = start.elapsed() / count;

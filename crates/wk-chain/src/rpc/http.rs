@@ -8,6 +8,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response};
 use url::Url;
 use wk_model::Timestamp;
+use wk_runtime::with_causes;
 
 use super::class::ErrorClass;
 use super::hints;
@@ -106,7 +107,7 @@ fn build(limits: Limits) -> Result<Client, String> {
         .tcp_nodelay(true)
         .pool_idle_timeout(Duration::from_secs(60))
         .build()
-        .map_err(|error| format!("no HTTP client: {}", chain(&error)))
+        .map_err(|error| format!("no HTTP client: {}", with_causes(&error)))
 }
 
 /// Reads a body up to `limit` bytes, counted after decompression.
@@ -141,7 +142,7 @@ fn broken(error: reqwest::Error) -> Broken {
     } else {
         ErrorClass::Connect
     };
-    Broken::new(class, chain(&error))
+    Broken::new(class, with_causes(&error))
 }
 
 /// Whether a failure comes from TLS.
@@ -177,19 +178,4 @@ fn any_cause(error: &(dyn Error + 'static), is: &dyn Fn(&(dyn Error + 'static)) 
         next = error.source();
     }
     false
-}
-
-/// An error and its sources in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let part = source.to_string();
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        next = source.source();
-    }
-    text
 }

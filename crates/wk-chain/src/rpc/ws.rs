@@ -19,10 +19,10 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use tracing::debug;
 use wk_model::{B256, BlockLink, ChainId, Height};
-use wk_runtime::{Backoff, StopToken};
+use wk_runtime::{Backoff, StopToken, with_causes};
 
 use super::class::{Answer, ErrorClass, classify};
-use super::http::{Broken, chain, has_tls};
+use super::http::{Broken, has_tls};
 use super::redact::Redactor;
 use super::target::{Address, Target};
 use super::tls;
@@ -259,7 +259,7 @@ async fn connect(target: &Target, options: WsOptions) -> Result<Socket, Broken> 
     };
     let stream = TcpStream::connect((host.as_str(), port))
         .await
-        .map_err(|error| Broken::new(ErrorClass::Connect, chain(&error)))?;
+        .map_err(|error| Broken::new(ErrorClass::Connect, with_causes(&error)))?;
     // Small messages shall not wait for each other; without it things are only slower.
     let _ = stream.set_nodelay(true);
     let mut request = url.as_str().into_client_request().map_err(broken)?;
@@ -303,7 +303,7 @@ fn broken(error: WsError) -> Broken {
         | WsError::Url(_) => ErrorClass::Connect,
     };
     let too_large = matches!(error, WsError::Capacity(_));
-    Broken { too_large, ..Broken::new(class, chain(&error)) }
+    Broken { too_large, ..Broken::new(class, with_causes(&error)) }
 }
 
 /// Who waits for an answer.

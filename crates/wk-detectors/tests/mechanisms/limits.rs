@@ -11,8 +11,11 @@ use crate::build::*;
 const LIMIT: Duration = Duration::from_secs(20);
 const CALLS: usize = 40_000;
 
+/// What makes a tree of so many calls.
+type Maker = fn(usize) -> Call;
+
 /// What each call of the attacker's contract is, over and over.
-fn kinds() -> Vec<(&'static str, fn(usize) -> Call)> {
+fn kinds() -> Vec<(&'static str, Maker)> {
     vec![
         ("approvals by others", |n| {
             call("router", "perform(bytes)", &[num(n as u128)]).calls([approve("usd", "evil")])

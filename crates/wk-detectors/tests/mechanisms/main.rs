@@ -4,7 +4,6 @@
 //! is told apart here is told apart by what happens.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![expect(clippy::print_stdout, reason = "what is measured is the point")]
 
 use std::collections::BTreeMap;
 

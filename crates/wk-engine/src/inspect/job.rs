@@ -8,7 +8,7 @@ use wk_chain::evm::{BlockTraces, EvmConfig, Fetcher, Lack, TraceError, TraceVia,
 use wk_chain::rpc::{Pool, Purpose};
 use wk_detectors::Config;
 use wk_model::{Address, B256, BlockRef, ChainName, Finding, evm};
-use wk_runtime::{Clock, Metrics};
+use wk_runtime::{Clock, Metrics, with_causes};
 use wk_store::PendingInspection;
 
 use super::finding::{self, Place};
@@ -137,7 +137,7 @@ impl Job {
             Some(block) => Arc::clone(block),
             None => {
                 let fetched = self.fetcher.fetch(Want::Block(at), Purpose::Backfill, &[]).await;
-                fetched.map_err(|error| told(&error))?.block
+                fetched.map_err(|error| with_causes(&error))?.block
             }
         };
         self.block = Some(Arc::clone(&block));
@@ -148,7 +148,7 @@ impl Job {
             return Ok(Inspection { via, lacks: Vec::new(), transactions, findings: Vec::new() });
         }
         let inspected = self.inspector.block(&block, self.failures, detectors).await;
-        let (looked, traces) = inspected.map_err(|error| told(&error))?;
+        let (looked, traces) = inspected.map_err(|error| with_causes(&error))?;
         let flagged: Vec<&LookedAt> = looked
             .iter()
             .filter(|looked| !looked.report.findings.is_empty())
@@ -181,21 +181,6 @@ impl Job {
 
 fn is_any_watched(decoder: &Decoder, chain: &ChainName) -> bool {
     decoder.contracts().any(|contract| contract.chain == *chain)
-}
-
-/// An error with its sources.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        source = error.source();
-    }
-    text
 }
 
 struct AbortOnDrop(tokio::task::AbortHandle);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use wk_config::Loaded;
 use wk_engine::History;
 use wk_model::{Height, Severity};
+use wk_runtime::with_causes;
 
 use crate::exit::Exit;
 use crate::output::{Format, Output};
@@ -50,7 +51,7 @@ pub(super) async fn run(
         let (looked, traces) = match inspector.block(&block, 0, &detectors).await {
             Ok(looked) => looked,
             Err(error) => {
-                failed.push(error.to_string());
+                failed.push(with_causes(&error));
                 continue;
             }
         };

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 use wk_model::{BlockLink, Height, Intake};
+use wk_runtime::with_causes;
 
 use super::finality::{self, Mark};
 use super::plan::Done;
@@ -263,7 +264,7 @@ impl Following {
         error: FetchError,
     ) -> Result<(), FollowError> {
         let height = want.height();
-        warn!(chain = %self.chain, %height, error = %chain_of(&error), "block fetch failed");
+        warn!(chain = %self.chain, %height, error = %with_causes(&error), "block fetch failed");
         let is_missing = matches!(error, FetchError::Missing(_));
         if is_missing && (matches!(want, Want::Block(_)) || !self.is_reached(height)) {
             // Announced and gone: reorged away, or a lie. Another head may be as good.
@@ -293,7 +294,7 @@ impl Following {
         }
         self.strikes = (height.next(), 0);
         self.retries.failed(height, self.block_time());
-        self.open_hole(height, height, &chain_of(&error)).await
+        self.open_hole(height, height, &with_causes(&error)).await
     }
 
     fn fetch_after(
@@ -307,16 +308,4 @@ impl Following {
             fetcher.fetch(want, Purpose::Live, &[]).await
         }))
     }
-}
-
-/// An error with all its causes, in one line.
-pub(super) fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

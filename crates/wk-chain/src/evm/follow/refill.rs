@@ -6,9 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::debug;
 use wk_model::Height;
-use wk_runtime::Backoff;
+use wk_runtime::{Backoff, with_causes};
 
-use super::heads::chain_of;
 use super::plan::Done;
 use super::{FollowError, Following};
 use crate::evm::fetch::Want;
@@ -89,7 +88,7 @@ impl Following {
                 }
             }
             Err(error) => {
-                debug!(chain = %self.chain, %height, error = %chain_of(&error), "a hole stays open");
+                debug!(chain = %self.chain, %height, error = %with_causes(&error), "a hole stays open");
             }
         }
         self.retries.failed(height, self.block_time());

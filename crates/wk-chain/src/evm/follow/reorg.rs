@@ -8,9 +8,9 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 use wk_model::{B256, BlockLink, BlockRef, Height, Intake};
+use wk_runtime::with_causes;
 
 use super::findings::REORG;
-use super::heads::chain_of;
 use super::{FollowError, Following};
 use crate::evm::fetch::{Want, quantity};
 use crate::evm::window::{Fork, Step};
@@ -218,7 +218,7 @@ impl Following {
                     match header.ok_or(FollowError::Stopped)? {
                         Ok(header) => branch.push(header.link()),
                         Err(error) => {
-                            let error = chain_of(&error);
+                            let error = with_causes(&error);
                             warn!(chain = %self.chain, error, "cannot walk down a new branch");
                             return Ok(());
                         }
@@ -275,7 +275,7 @@ impl Following {
         let fetched = match self.stop.run(fetch).await.ok_or(FollowError::Stopped)? {
             Ok(fetched) => fetched,
             Err(error) => {
-                warn!(chain = %self.chain, error = chain_of(&error), "a new branch cannot be read");
+                warn!(chain = %self.chain, error = with_causes(&error), "a new branch cannot be read");
                 return Ok(());
             }
         };

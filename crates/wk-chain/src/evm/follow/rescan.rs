@@ -7,9 +7,9 @@ use serde_json::json;
 use tokio::time::Instant;
 use tracing::debug;
 use wk_model::{B256, BlockLink, BlockRef, Check, Checks, Height, Intake};
+use wk_runtime::with_causes;
 
 use super::findings::LATE;
-use super::heads::chain_of;
 use super::{FollowError, Following, Rival, Side};
 use crate::evm::digest::digest;
 use crate::evm::fetch::{Fetched, Fetcher, Want, quantity};
@@ -216,7 +216,7 @@ async fn look_again(
         return match fetcher.fetch(Want::Block(block), Purpose::Backfill, avoid).await {
             Ok(fetched) => Some(Look::Content(Box::new(fetched))),
             Err(error) => {
-                debug!(%block, error = chain_of(&error), "a second look failed");
+                debug!(%block, error = with_causes(&error), "a second look failed");
                 None
             }
         };

@@ -122,7 +122,7 @@ pub enum LackKind {
 
 /// The traces of a block cannot be had now; later they may.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("no traces of {what}: {source}")]
+#[error("no traces of {what}")]
 pub struct TraceError {
     /// Which way failed.
     pub via: TraceVia,
@@ -247,15 +247,13 @@ impl Tracer {
         &self,
         endpoint: &EndpointName,
         block: BlockRef,
-        transaction: Option<B256>,
     ) -> Result<TraceVia, String> {
         let mut said = Vec::new();
         for via in self.ways(0, &mut Vec::new()) {
-            let params = match (via, transaction) {
-                (TraceVia::CallTracer, _) => json!([block.hash, tracer()]),
-                (TraceVia::Parity, _) => json!([format!("{:#x}", block.height.0)]),
-                (TraceVia::Transactions, Some(hash)) => json!([hash, tracer()]),
-                (TraceVia::Transactions, None) | (TraceVia::Receipts, _) => continue,
+            let params = match via {
+                TraceVia::CallTracer => json!([block.hash, tracer()]),
+                TraceVia::Parity => json!([format!("{:#x}", block.height.0)]),
+                TraceVia::Transactions | TraceVia::Receipts => continue,
             };
             let request = Request::trace(via.method(), params, self.0.timeout);
             match self.0.pool.call_on(endpoint, request).await {
