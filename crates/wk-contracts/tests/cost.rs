@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use wk_contracts::cost::{
-    AdviceKind, Deltas, Function, Key, Ledger, LedgerLimits, SlotRead, TxContext, forecast,
+    AdviceKind, Deltas, Function, Key, Ledger, LedgerLimits, TxContext, forecast,
 };
 use wk_model::{Address, B256, BlockRef, BlockTime, Height, U256};
 use wk_testkit::corpus;
-use wk_trace::Traces;
+use wk_trace::{Access, StorageAccess, Traces};
 
 fn read(json: &serde_json::Value) -> Traces {
     wk_trace::read(json.to_string().as_bytes()).unwrap()
@@ -50,7 +50,7 @@ const NO: &str = "0x08c379a00000000000000000000000000000000000000000000000000000
 
 const WATCHED: u8 = 7;
 
-fn deltas(frame: serde_json::Value, context: &TxContext<'_>) -> Deltas {
+fn deltas(frame: serde_json::Value, context: &TxContext) -> Deltas {
     let traces = read(&frame);
     Deltas::of(&traces.transactions[0], context, |address| {
         *address == Address::repeat_byte(WATCHED)
@@ -98,14 +98,26 @@ fn waste_is_seen() {
         call("CALL", 1, WATCHED, "0xaaaaaaaa", 50_000),
         vec![ask(), ask(), ask(), failing(call("CALL", WATCHED, 9, "0x33333333", 9_000), NO)],
     );
-    let account = {
-        let traces = read(&frame);
-        traces.transactions[0].party(&Address::repeat_byte(WATCHED)).unwrap().index()
-    };
-    let reads: Vec<SlotRead> =
-        (0..30).map(|n| SlotRead { frame: 0, account, slot: U256::from(n % 3) }).collect();
-    let context = TxContext { reads: Some(&reads), ..TxContext::default() };
-    let stats = deltas(frame, &context).0.remove(&key(0xaaaa_aaaa)).unwrap();
+    let mut traces = read(&frame);
+    let trace = &mut traces.transactions[0];
+    let account = trace.party(&Address::repeat_byte(WATCHED)).unwrap();
+    // Three slots, read ten times each.
+    trace.accesses = (0..30)
+        .map(|n| StorageAccess {
+            frame: 0,
+            before: 1,
+            account,
+            slot: U256::from(n % 3),
+            value: U256::ZERO,
+            kind: Access::Read { cold: n < 3 },
+        })
+        .collect();
+    trace.known.accesses = true;
+    let stats =
+        Deltas::of(trace, &TxContext::default(), |one| *one == Address::repeat_byte(WATCHED))
+            .0
+            .remove(&key(0xaaaa_aaaa))
+            .unwrap();
     assert_eq!(
         stats.advice,
         BTreeMap::from([

@@ -41,8 +41,9 @@ impl Told {
                 Outcome::Flagged(flag) => {
                     self.0.insert(flag.release.place, *flag);
                 }
-                Outcome::Withdrawn { release, .. } => {
-                    assert!(self.0.remove(&release.place).is_some(), "told before it is withdrawn");
+                Outcome::Withdrawn(withdrawal) => {
+                    let place = withdrawal.release.place;
+                    assert!(self.0.remove(&place).is_some(), "told before it is withdrawn");
                     self.1 += 1;
                 }
             }

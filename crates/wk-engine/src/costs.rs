@@ -1,17 +1,17 @@
-//! What watched contracts cost while the chain is followed, from receipts. Kept in memory since the
-//! start.
+//! What watched contracts cost while the chain is followed. Kept in memory since the start.
 //!
-//! Receipts tell of transactions that call a contract directly; calls from other contracts, reasons
-//! of errors and advice need traces.
+//! Receipts tell at once of transactions that call a contract directly; calls from other contracts,
+//! reasons of errors and advice come with the block's traces, where the node has them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use wk_chain::abi::Decoder;
-use wk_contracts::cost::{Deltas, Ledger, LedgerLimits, Summary};
-use wk_model::{Address, BlockRef, ChainName, Height, evm};
+use wk_contracts::cost::{Deltas, Ledger, LedgerLimits, Summary, TxContext};
+use wk_model::{Address, B256, BlockRef, ChainName, Height, U256, evm};
 use wk_runtime::Metrics;
+use wk_trace::TxTrace;
 
 use crate::signals;
 
@@ -50,6 +50,35 @@ impl Costs {
             count("failed", stats.failed);
             #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
             metrics.counter(&signals::CONTRACT_GAS, &[chain, name]).add(stats.gas as f64);
+        }
+    }
+
+    /// Puts what a block's traces tell in the place of what its receipts told: calls from other
+    /// contracts, reasons of errors, advice. A block that was reverted meanwhile changes nothing.
+    pub(crate) fn traced(
+        &self,
+        chain: &ChainName,
+        block: &evm::Block,
+        traces: &[&TxTrace],
+        decoder: &Decoder,
+    ) {
+        let prices: HashMap<B256, Option<U256>> = block
+            .transactions
+            .iter()
+            .map(|tx| {
+                let paid = tx.receipt.as_ref().and_then(|receipt| receipt.effective_gas_price);
+                (tx.hash, paid.or(tx.gas_price))
+            })
+            .collect();
+        let mut deltas = Deltas::default();
+        for trace in traces {
+            let price = trace.hash.and_then(|hash| prices.get(&hash).copied().flatten());
+            let context = TxContext { gas_price: price, waited_blocks: None };
+            let watched = |address: &Address| decoder.contract(chain, address).is_some();
+            deltas.merge(&Deltas::of(trace, &context, watched));
+        }
+        if let Some(ledger) = self.0.lock().get_mut(chain) {
+            ledger.replace(&block.header.block_ref(), deltas);
         }
     }
 

@@ -348,6 +348,7 @@ impl Engine {
                 metrics: handle.metrics.clone(),
                 clock: handle.clock.clone(),
                 wake_delivery: handle.wake_delivery.clone(),
+                costs: handle.costs.clone(),
             };
             let name = format!("{chain}/inspect");
             stops.push(handle.supervisor.spawn(

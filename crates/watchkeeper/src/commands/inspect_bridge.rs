@@ -70,8 +70,8 @@ pub(crate) async fn run(
                 Outcome::Flagged(flag) => {
                     told.insert(flag.release.place, *flag);
                 }
-                Outcome::Withdrawn { release, .. } => {
-                    told.remove(&release.place);
+                Outcome::Withdrawn(withdrawal) => {
+                    told.remove(&withdrawal.release.place);
                 }
             }
         }

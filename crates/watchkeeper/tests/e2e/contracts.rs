@@ -155,6 +155,13 @@ async fn contracts_are_examined_and_their_costs_counted() {
         costs["total"]["fees"].as_str().and_then(|fees| fees.parse().ok()).expect("wei");
     let fiat = costs["total"]["fees_fiat"].as_f64().expect("a price is set");
     assert!(fees > 0 && (fiat / (fees as f64 / 1e18 * 2_000.0) - 1.0).abs() < 1e-9, "{costs:#}");
+    // The receipt only says that it failed; the trace says why.
+    let said = |costs: &Value| {
+        let errors =
+            costs["total"]["errors"].as_object().map(|errors| errors.keys().cloned().collect());
+        errors.is_some_and(|all: Vec<String>| all.len() == 1 && !all[0].contains("not told"))
+    };
+    watchkeeper.wait("/api/v1/contracts/vault/costs", "the reason is known", said).await;
     // A reorg takes its calls back.
     anvil.rollback(1).await;
     anvil.mine(2).await;

@@ -208,7 +208,7 @@ pub(crate) async fn contracts(State(app): State<App>) -> Json<Vec<WatchedContrac
     Json(contracts.iter().map(|contract| WatchedContract::from(&**contract)).collect())
 }
 
-/// What a contract cost since the start, from receipts
+/// What a contract cost since the start, from receipts and, where the node has them, traces
 #[utoipa::path(get, path = "/api/v1/contracts/{contract}/costs", tag = "contracts",
     params(("contract" = String, Path, description = "Name in the config"), DayQuery),
     responses((status = 200, body = ContractCosts), (status = 404, body = Problem, content_type = "application/problem+json")))]

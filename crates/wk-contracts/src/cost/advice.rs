@@ -1,24 +1,14 @@
 //! Gas that could be saved, as far as a trace shows it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use alloy_primitives::U256;
 use serde::Serialize;
-use wk_trace::{FrameKind, TxTrace};
+use wk_trace::{Access, FrameKind, TxTrace};
 
 /// Frames below one call that are compared; beyond it, advice is drawn from these only.
 const MAX_FRAMES: usize = 4_096;
-
-/// A reading of a storage slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotRead {
-    /// The frame that read it.
-    pub frame: u32,
-    /// Place of whose storage among the transaction's parties.
-    pub account: usize,
-    /// The slot.
-    pub slot: U256,
-}
+/// Gas of reading a slot that was touched before (EIP-2929).
+const WARM_READ: u64 = 100;
 
 /// A kind of waste, as a key for sums.
 pub type Advice = AdviceKind;
@@ -59,12 +49,7 @@ impl AdviceKind {
 }
 
 /// What could be saved in one outermost call of a contract, in gas.
-pub(super) fn advise(
-    trace: &TxTrace,
-    at: u32,
-    gas: u64,
-    reads: Option<&[SlotRead]>,
-) -> Vec<(Advice, u64)> {
+pub(super) fn advise(trace: &TxTrace, at: u32, gas: u64) -> Vec<(Advice, u64)> {
     let mut found = Vec::new();
     let Some(call) = trace.frames.get(at as usize) else { return found };
     let mut add = |kind, saved: u64| {
@@ -98,12 +83,14 @@ pub(super) fn advise(
     if call.error.is_none() && !call.reverted {
         add(AdviceKind::FailedInnerCalls, failed);
     }
-    if let Some(reads) = reads {
-        let mut counts: HashMap<(u32, usize, U256), u64> = HashMap::new();
-        for read in reads.iter().filter(|read| (at..call.end).contains(&read.frame)) {
-            *counts.entry((read.frame, read.account, read.slot)).or_default() += 1;
-        }
-        add(AdviceKind::RepeatedSlotRead, counts.values().map(|count| (count - 1) * 100).sum());
+    if trace.known.accesses {
+        let mut read = HashSet::new();
+        let own = trace.accesses.iter().filter(|access| (at..call.end).contains(&access.frame));
+        let again = own.filter(|access| {
+            let first = read.insert((access.frame, access.account, access.slot));
+            !first && matches!(access.kind, Access::Read { .. })
+        });
+        add(AdviceKind::RepeatedSlotRead, again.count() as u64 * WARM_READ);
     }
     if at == 0 && call.kind == FrameKind::Call {
         let data = trace.input(call);

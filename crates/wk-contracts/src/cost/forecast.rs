@@ -114,7 +114,6 @@ impl Model {
             }
         }
         let slope = median(&mut slopes).unwrap_or(0.0);
-        #[expect(clippy::cast_precision_loss, reason = "days")]
         let flat: Vec<f64> =
             (0..).zip(series).map(|(at, value)| value - slope * at as f64).collect();
         let base = median(&mut flat.clone()).unwrap_or(0.0);

@@ -100,6 +100,26 @@ impl Ledger {
         true
     }
 
+    /// Puts better sums in the place of a block's, such as those of its traces; false when it is not
+    /// known (any more).
+    pub fn replace(&mut self, block: &BlockRef, mut deltas: Deltas) -> bool {
+        let Some((_, start, old)) = self.recent.iter_mut().rfind(|(known, _, _)| known == block)
+        else {
+            return false;
+        };
+        let day = self.days.entry(*start).or_default();
+        day.remove(old);
+        if day.0.len() >= self.limits.functions {
+            deltas.0.retain(|key, _| day.0.contains_key(key));
+        }
+        day.merge(&deltas);
+        if day.0.is_empty() {
+            self.days.remove(start);
+        }
+        *old = deltas;
+        true
+    }
+
     /// Takes a block back; false when it is not known (any more).
     pub fn revert(&mut self, block: &BlockRef) -> bool {
         let Some(at) = self.recent.iter().rposition(|(known, _, _)| known == block) else {

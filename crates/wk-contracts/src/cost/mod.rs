@@ -10,7 +10,7 @@ mod ledger;
 mod sketch;
 mod stats;
 
-pub use advice::{Advice, AdviceKind, SlotRead};
+pub use advice::{Advice, AdviceKind};
 pub use forecast::{Forecast, ForecastPoint, forecast, theil_sen};
 pub use ledger::{Ledger, LedgerLimits, Summary, Trend};
 pub use sketch::Sketch;

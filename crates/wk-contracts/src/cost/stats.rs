@@ -7,7 +7,7 @@ use alloy_primitives::{Address, U256};
 use wk_model::evm;
 use wk_trace::{Frame, TxTrace};
 
-use super::advice::{self, Advice, SlotRead};
+use super::advice::{self, Advice};
 use super::sketch::Sketch;
 
 /// Different errors of one function that are told apart; more are counted as `other`.
@@ -47,13 +47,11 @@ impl fmt::Display for Function {
 
 /// What the trace of a transaction does not tell.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TxContext<'a> {
+pub struct TxContext {
     /// Price per gas that was paid, in wei; none where the receipt does not tell.
     pub gas_price: Option<U256>,
     /// Blocks from when it was first seen pending to its own; none where it was not seen before.
     pub waited_blocks: Option<u64>,
-    /// Storage slots that were read, where known.
-    pub reads: Option<&'a [SlotRead]>,
 }
 
 /// Sums of a function.
@@ -92,7 +90,7 @@ impl Deltas {
     /// The share of a transaction in the sums of the watched contracts.
     pub fn of(
         trace: &TxTrace,
-        context: &TxContext<'_>,
+        context: &TxContext,
         is_watched: impl Fn(&Address) -> bool,
     ) -> Deltas {
         let watched: Vec<bool> =
@@ -141,7 +139,7 @@ impl Deltas {
                 stats.waited_blocks.add(blocks);
             }
             if !inner {
-                for (advice, gas) in advice::advise(trace, at, gas, context.reads) {
+                for (advice, gas) in advice::advise(trace, at, gas) {
                     let entry = stats.advice.entry(advice).or_default();
                     entry.0 += 1;
                     entry.1 += u128::from(gas);

@@ -67,11 +67,14 @@ impl Reason {
     }
 }
 
+/// The deposit that a release is for, or why it is not valid.
+pub(super) type Verdict = Result<Place, Box<Reason>>;
+
 /// A release with what is thought of it: the deposit that it is for, or why it is not valid.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
     pub(super) release: BridgeEvent,
-    pub(super) verdict: Result<Place, Reason>,
+    pub(super) verdict: Verdict,
 }
 
 /// Events of one id, or where a bridge has none, of one token and beneficiary.
@@ -106,20 +109,21 @@ impl Bucket {
             Ok(_) => false,
             Err(at) => {
                 // Not judged yet: whatever is thought of it will be news.
-                self.releases.insert(at, Judged { release, verdict: Err(Reason::NoDeposit) });
+                self.releases
+                    .insert(at, Judged { release, verdict: Err(Box::new(Reason::NoDeposit)) });
                 true
             }
         }
     }
 
     /// Judges all releases anew: each takes the oldest deposit that fits and is free.
-    pub(super) fn judge(&self, rules: &Rules) -> Vec<Result<Place, Reason>> {
+    pub(super) fn judge(&self, rules: &Rules) -> Vec<Verdict> {
         let mut taken: Vec<Option<Place>> = vec![None; self.deposits.len()];
         self.releases
             .iter()
             .map(|judged| {
                 let release = &judged.release;
-                let mut refused: Option<Reason> = None;
+                let mut refused: Option<Box<Reason>> = None;
                 for (deposit, taken) in self.deposits.iter().zip(&mut taken) {
                     match fits(deposit, release, *taken, rules) {
                         Ok(()) => {
@@ -134,7 +138,7 @@ impl Bucket {
                         }
                     }
                 }
-                Err(refused.unwrap_or(Reason::NoDeposit))
+                Err(refused.unwrap_or_else(|| Box::new(Reason::NoDeposit)))
             })
             .collect()
     }
@@ -154,7 +158,7 @@ fn fits(
     release: &BridgeEvent,
     taken: Option<Place>,
     rules: &Rules,
-) -> Result<(), Reason> {
+) -> Result<(), Box<Reason>> {
     let mut differences = Vec::new();
     if !same_token(deposit, release, rules) {
         differences.push(Difference::Token);
@@ -167,18 +171,18 @@ fn fits(
     }
     if !differences.is_empty() {
         // Without an id, another amount is simply another deposit.
-        return Err(match release.moved.id {
+        return Err(Box::new(match release.moved.id {
             Some(_) => Reason::Differs { deposit: deposit.place, differences },
             None => Reason::NoDeposit,
-        });
+        }));
     }
     if let Some(by) = taken {
-        return Err(Reason::AlreadyReleased { deposit: deposit.place, by });
+        return Err(Box::new(Reason::AlreadyReleased { deposit: deposit.place, by }));
     }
     let seconds = |place: Place| i64::try_from(place.time.0).unwrap_or(i64::MAX);
     let age = seconds(release.place).saturating_sub(seconds(deposit.place));
     if age < i64::try_from(rules.finality.as_secs()).unwrap_or(i64::MAX) {
-        return Err(Reason::TooYoung { deposit: deposit.place, age });
+        return Err(Box::new(Reason::TooYoung { deposit: deposit.place, age }));
     }
     Ok(())
 }

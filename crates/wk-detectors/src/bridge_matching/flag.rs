@@ -88,10 +88,14 @@ pub enum Outcome {
     /// A release is not valid; told again, when the reason or its certainty changes.
     Flagged(Box<Flag>),
     /// What was told of a release no longer holds.
-    Withdrawn {
-        /// The release.
-        release: BridgeEvent,
-        /// Its deposit, which came to be known late; none when the release itself was reverted.
-        deposit: Option<Place>,
-    },
+    Withdrawn(Box<Withdrawal>),
+}
+
+/// Why what was told no longer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The release.
+    pub release: BridgeEvent,
+    /// Its deposit, which came to be known late; none when the release itself was reverted.
+    pub deposit: Option<Place>,
 }

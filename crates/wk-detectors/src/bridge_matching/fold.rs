@@ -7,7 +7,7 @@ use alloy_primitives::{Address, B256};
 use wk_model::{BlockRef, BlockTime, Height};
 
 use super::bucket::{Bucket, Reason};
-use super::flag::{Flag, Outcome};
+use super::flag::{Flag, Outcome, Withdrawal};
 use super::{BridgeConfig, BridgeEvent, Place, Side};
 
 /// What is valid, in the form that the fold uses.
@@ -224,7 +224,7 @@ impl Matching {
                         self.matched.remove(&(place, key));
                         if self.flagged.remove(&(place, key)) {
                             let release = judged.release;
-                            outcomes.push(Outcome::Withdrawn { release, deposit: None });
+                            outcomes.push(withdrawn(release, None));
                         }
                     }
                 }
@@ -312,7 +312,7 @@ impl Matching {
                 (Ok(deposit), true) => {
                     self.matched.insert((place, key));
                     if self.flagged.remove(&(place, key)) {
-                        outcomes.push(Outcome::Withdrawn { release, deposit: Some(*deposit) });
+                        outcomes.push(withdrawn(release, Some(*deposit)));
                     }
                 }
                 (Err(_), true) => {
@@ -336,12 +336,12 @@ impl Matching {
         let needed = place.time.0.saturating_sub(self.rules.finality.as_secs());
         let behind = self.source.until().is_none_or(|until| until.0 < needed);
         // A wrong twin of the same id, or a used one, needs no deposit that we might have missed.
-        let missing = *reason == Reason::NoDeposit
+        let missing = **reason == Reason::NoDeposit
             && (self.forgotten.is_some()
                 || self.source.since().is_none_or(|since| since.0 > needed));
         Some(Flag {
             release: judged.release,
-            reason: reason.clone(),
+            reason: Reason::clone(reason),
             certain: !behind && !missing,
             needs_source_until: BlockTime(needed),
             deposits_may_be_missing: missing,
@@ -424,8 +424,9 @@ impl Matching {
         }
         while let Some((place, key)) = self.deposits.first().copied() {
             let over = self.len() > self.limits.events;
-            let old = place.time.0.saturating_add(self.rules.keep.as_secs()) < until.0;
-            if !over && !(old && self.source.is_final(&place.block)) {
+            let old = place.time.0.saturating_add(self.rules.keep.as_secs()) < until.0
+                && self.source.is_final(&place.block);
+            if !over && !old {
                 break;
             }
             self.forget(key, place);
@@ -499,6 +500,10 @@ impl Chain {
     fn is_final(&self, block: &BlockRef) -> bool {
         self.finalized.is_some_and(|height| block.height <= height)
     }
+}
+
+fn withdrawn(release: BridgeEvent, deposit: Option<Place>) -> Outcome {
+    Outcome::Withdrawn(Box::new(Withdrawal { release, deposit }))
 }
 
 /// The lowest place that an event of a time can have.

@@ -23,7 +23,7 @@ mod fold;
 pub use bucket::{Difference, Reason};
 pub use config::{BridgeConfig, BridgeKind, BridgeSide, EventConfig, IdFrom, TokenPair};
 pub use events::{BridgeReader, EventError};
-pub use flag::{Flag, Outcome};
+pub use flag::{Flag, Outcome, Withdrawal};
 pub use fold::{Limits, Matching, Rules};
 
 use alloy_primitives::{Address, B256, U256};
