@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::generate;
 
 /// Each crate sees only crates of lower layers; `None` is for tests and automation.
-const LAYERS: [(&str, Option<u8>); 17] = [
+const LAYERS: [(&str, Option<u8>); 18] = [
     ("wk-model", Some(0)),
     ("wk-runtime", Some(1)),
     ("wk-tape", Some(2)),
@@ -20,6 +20,7 @@ const LAYERS: [(&str, Option<u8>); 17] = [
     ("wk-trace", Some(2)),
     ("wk-notifiers", Some(3)),
     ("wk-collectors", Some(3)),
+    ("wk-contracts", Some(3)),
     ("wk-detectors", Some(3)),
     ("wk-replay", Some(3)),
     ("wk-rules", Some(3)),

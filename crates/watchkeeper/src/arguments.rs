@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use wk_model::{FindingId, FindingStatus, Severity};
+use wk_model::{Address, FindingId, FindingStatus, Severity};
 
 use crate::exit;
 use crate::output::Format;
@@ -44,8 +44,10 @@ pub(crate) enum Command {
     Test(Test),
     /// Run rules over past blocks and show when they would have fired
     Backtest(Backtest),
-    /// Say what given transactions are up to: attack, trade, liquidation
+    /// Say what given transactions are up to, and what contracts are made of
     Inspect(Inspect),
+    /// Follow where money went, or came from
+    Trace(Trace),
     /// Look at past blocks again, and keep what is found
     Replay(Replay),
     /// Show which blocks were looked at, and how each was verified
@@ -122,6 +124,10 @@ pub(crate) struct Backtest {
     /// give call traces
     #[arg(long, conflicts_with = "rule")]
     pub(crate) detectors: bool,
+    /// Hold what is found against known transactions, and print precision, recall, false positives
+    /// per 1,000 transactions and lead time: a JSON list of {tx, labels, name, attacker}
+    #[arg(long, value_name = "FILE", conflicts_with = "findings")]
+    pub(crate) labels: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +148,10 @@ pub(crate) enum InspectWhat {
         /// Contract code for blocks that name it by hash: a JSON object from hash to hex
         #[arg(long, value_name = "FILE")]
         codes: Option<PathBuf>,
+        /// Hold what is found against known transactions, and print how good it is instead of what
+        /// it is: a JSON list of {tx, labels, name, attacker}
+        #[arg(long, value_name = "FILE")]
+        labels: Option<PathBuf>,
     },
     /// A transaction of a chain, traced by its node; prints the same line
     Tx {
@@ -155,6 +165,119 @@ pub(crate) enum InspectWhat {
         #[arg(long, value_name = "NAME")]
         chain: Option<String>,
     },
+    /// A contract on a chain: its code's holes, who controls it, and how risky it is
+    Contract {
+        /// Its address
+        address: Address,
+        #[command(flatten)]
+        node: Node,
+        /// At this block [default: the newest]
+        #[arg(long, value_name = "HEIGHT")]
+        at: Option<u64>,
+    },
+    /// A bridge's past releases, each held against the deposits of its other chain
+    Bridge {
+        /// An entry of the config's `bridges`
+        name: String,
+        /// First block of the source chain [default: 1,000 blocks before its newest]
+        #[arg(long, value_name = "HEIGHT")]
+        source_from: Option<u64>,
+        /// First block of the target chain [default: 1,000 blocks before its newest]
+        #[arg(long, value_name = "HEIGHT")]
+        target_from: Option<u64>,
+    },
+    /// Contracts' run-time code in files, as hex or bytes: holes, proxy, likeness to attacks
+    Code {
+        /// Files to read
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Addresses of ours that attack code would name, besides the config's contracts
+        #[arg(long, value_name = "ADDRESS")]
+        watched: Vec<Address>,
+    },
+}
+
+/// Which chain is asked.
+#[derive(Debug, Args)]
+pub(crate) struct Node {
+    /// The chain behind this JSON-RPC endpoint, instead of one of the config's
+    #[arg(long, value_name = "URL", env = "RPC_URL", hide_env_values = true)]
+    pub(crate) rpc: Option<String>,
+    /// The chain, when the config has several
+    #[arg(long, value_name = "NAME", conflicts_with = "rpc")]
+    pub(crate) chain: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Trace {
+    #[command(subcommand)]
+    pub(crate) what: TraceWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TraceWhat {
+    /// Follow value from an address over hops, to mixers, bridges, exchanges or whoever holds it;
+    /// the table shows a tree, JSON the whole graph
+    Funds(Box<TraceFunds>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceFunds {
+    /// Where to begin
+    pub(crate) address: Address,
+    #[command(flatten)]
+    pub(crate) node: Node,
+    /// First block [default: 1,000 blocks before the last]
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) from: Option<u64>,
+    /// Last block [default: the newest]
+    #[arg(long, value_name = "HEIGHT")]
+    pub(crate) to: Option<u64>,
+    /// Follow to where it came from
+    #[arg(long)]
+    pub(crate) backward: bool,
+    /// How payments of mixed money are split
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) method: TraceMethod,
+    /// Only this asset leaves the first address: `native` or a token's address; may be given several
+    /// times
+    #[arg(long, value_name = "ASSET", value_parser = asset)]
+    pub(crate) asset: Vec<wk_contracts::funds::Asset>,
+    /// Steps away from the first address
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub(crate) max_hops: u16,
+    /// Smaller shares (0-1) of all that is followed are not looked into
+    #[arg(long, value_name = "SHARE", default_value_t = 0.001)]
+    pub(crate) min_share: f64,
+    /// Addresses in the result
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) max_addresses: usize,
+    /// Follow payments to whoever was paid, also where something came back for it
+    #[arg(long)]
+    pub(crate) no_exchanges: bool,
+    /// Print a drawing for Graphviz instead
+    #[arg(long)]
+    pub(crate) dot: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum TraceMethod {
+    /// By share of all that the account has
+    #[default]
+    Haircut,
+    /// First in, first out
+    Fifo,
+}
+
+fn asset(text: &str) -> Result<wk_contracts::funds::Asset, String> {
+    use wk_contracts::funds::Asset;
+    match text {
+        "native" => Ok(Asset::Native),
+        token => token
+            .parse()
+            .map(Asset::Token)
+            .map_err(|_| format!("`{token}` is neither `native` nor an address")),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -79,6 +79,8 @@ pub(crate) fn check(config: &Config, mut names: Names, base: &Path) -> Checked {
     checked.contracts(config, &mut names, base);
     let lists = checked.lists(config, &mut names, base);
     checked.receivers(config, &names);
+    checked.bridges(config, &names);
+    checked.prices(config, &names);
     checked.rules(config, &names, lists);
     checked
 }
@@ -99,6 +101,7 @@ impl Checked {
             ("contracts", config.contracts.keys().map(String::as_str).collect()),
             ("lists", config.lists.keys().map(String::as_str).collect()),
             ("receivers", config.receivers.keys().map(String::as_str).collect()),
+            ("bridges", config.bridges.keys().map(String::as_str).collect()),
         ];
         for (section, names) in sections {
             for name in names {
@@ -193,6 +196,44 @@ impl Checked {
             }
         }
         lists
+    }
+
+    fn prices(&mut self, config: &Config, names: &Names) {
+        for (chain, price) in &config.coin_prices {
+            let path = format!("coin_prices.{chain}");
+            if !names.chains.contains(chain.as_str()) {
+                self.error(Problem::new(&*path, format!("there is no chain `{chain}`")));
+            }
+            if !price.is_finite() || *price < 0.0 {
+                self.error(Problem::new(&*path, format!("`{price}` is no price")));
+            }
+        }
+    }
+
+    /// Both chains of a bridge must exist, and its events must be readable.
+    fn bridges(&mut self, config: &Config, names: &Names) {
+        for (name, bridge) in &config.bridges {
+            for (key, side) in [("source", &bridge.source), ("target", &bridge.target)] {
+                let path = format!("bridges.{name}.{key}");
+                if !names.chains.contains(side.chain.as_str()) {
+                    let known: Vec<&str> = names.chains.iter().map(String::as_str).collect();
+                    let message = format!("there is no chain `{}`", side.chain);
+                    let hint = format!("The config has: {}.", known.join(", "));
+                    self.error(Problem::new(format!("{path}.chain"), message).hint(hint));
+                }
+                if side.contracts.is_empty() {
+                    let message = "a side of a bridge needs at least one contract";
+                    self.error(Problem::new(format!("{path}.contracts"), message));
+                }
+            }
+            if let Err(fault) = bridge.readers() {
+                self.error(Problem::new(format!("bridges.{name}"), fault.to_string()));
+            }
+            if !(0.0..=1.0).contains(&bridge.max_fee) {
+                let message = format!("`{}` is no share from 0 to 1", bridge.max_fee);
+                self.error(Problem::new(format!("bridges.{name}.max_fee"), message));
+            }
+        }
     }
 
     fn rules(&mut self, config: &Config, names: &Names, lists: BTreeMap<String, List>) {

@@ -9,6 +9,8 @@ use wk_chain::abi::ContractConfig;
 use wk_chain::evm::EvmConfig;
 use wk_chain::rpc::EndpointConfig;
 use wk_collectors::{ProbeConfig, ProbeMethod};
+use wk_contracts::funds::AddressLabel;
+use wk_detectors::bridge_matching::BridgeConfig;
 use wk_model::{ChainName, OneOrMany, Secret};
 use wk_notifiers::ReceiverConfig;
 use wk_rules::{HttpMethod, HttpProbe, ListConfig, RuleConfig, TestConfig};
@@ -30,6 +32,15 @@ pub struct Config {
     pub chains: BTreeMap<ChainName, ChainConfig>,
     /// Contracts to watch, by the names that rules use.
     pub contracts: BTreeMap<String, ContractConfig>,
+    /// Bridges of which every release is held against the deposits of the other chain, by a name of
+    /// your choice; one entry per direction.
+    pub bridges: BTreeMap<String, BridgeConfig>,
+    /// Known addresses: mixers, bridges, exchanges and others where followed money ends.
+    pub labels: Vec<AddressLabel>,
+    /// What one coin of a chain is worth, by the chain's name, in a currency of your choice: for what
+    /// contracts cost.
+    #[schemars(with = "BTreeMap<String, f64>")]
+    pub coin_prices: BTreeMap<ChainName, f64>,
     /// Lists that rules look things up in, as `lists.NAME`.
     pub lists: BTreeMap<String, ListConfig>,
     /// What to look for.

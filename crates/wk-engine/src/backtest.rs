@@ -3,7 +3,7 @@
 use wk_chain::abi::Decoder;
 use wk_chain::evm::state::StateReader;
 use wk_config::Loaded;
-use wk_model::{ChainName, evm};
+use wk_model::{ChainName, Finding, evm};
 use wk_rules::{BacktestSummary, RuleSet};
 
 use crate::{History, proxies, state_reads};
@@ -31,8 +31,9 @@ impl Backtest {
         }
     }
 
-    /// Looks at the next block, with what the rules want to know of its state.
-    pub async fn look(&mut self, block: &evm::Block) {
+    /// Looks at the next block, with what the rules want to know of its state, and tells what was
+    /// found in it.
+    pub async fn look(&mut self, block: &evm::Block) -> Vec<Finding> {
         let Backtest { chain, rules, decoder, reader, run } = self;
         let at = block.header.block_ref();
         decoder.observe(chain, block);
@@ -40,7 +41,7 @@ impl Backtest {
         let reads = rules.state_reads(chain, block.header.height);
         let state = state_reads::answer(reader, at, reads).await;
         let reasons = state_reads::revert_reasons(reader, decoder, rules, chain, block).await;
-        run.block(block, &state, &reasons);
+        run.block(block, &state, &reasons).findings
     }
 
     /// What came of it so far.

@@ -18,7 +18,7 @@ use wk_store::{Route, Store, StoreError};
 use crate::engine::Rules;
 use crate::inspect::{self, Inbox};
 use crate::pipeline::Pipeline;
-use crate::{ChainState, Live, LiveEvent, Statuses};
+use crate::{ChainState, Costs, Live, LiveEvent, Statuses};
 
 /// Observations that may wait between follower and pipeline. Full means that the follower waits.
 const QUEUE: usize = 64;
@@ -38,6 +38,7 @@ pub(crate) struct ChainTask {
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) wake_delivery: Wake,
+    pub(crate) costs: Costs,
 }
 
 /// A chain's task ended before its time.
@@ -98,6 +99,7 @@ impl ChainTask {
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             wake_delivery: self.wake_delivery.clone(),
+            costs: self.costs.clone(),
             drop_refused: false,
             inspection: inspect::is_on(&self.config)
                 .then(|| (self.inbox.clone(), self.config.trace_options.window)),

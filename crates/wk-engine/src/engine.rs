@@ -12,6 +12,7 @@ use wk_chain::evm::{EvmConfig, NodeProbe};
 use wk_chain::rpc::Pool;
 use wk_collectors::{HttpProbe, PendingTransactions, ProbeConfig};
 use wk_config::{ChainConfig, Config, Loaded, ServerConfig, probe_config};
+use wk_contracts::funds::Labels;
 use wk_model::{ChainName, Finding, Observation, Problem};
 use wk_notifiers::Receivers;
 use wk_rules::{RuleConfig, RuleSet};
@@ -28,7 +29,7 @@ use crate::handle::{ConfigState, Handle, Pools};
 use crate::housekeeping::Housekeeping;
 use crate::inspect::{Inbox, InspectTask};
 use crate::side::{Side, SideEvent};
-use crate::{Live, Statuses, signals};
+use crate::{Costs, Live, Statuses, signals};
 
 /// Observations without a block that may wait to be processed.
 const QUEUE: usize = 1_024;
@@ -113,8 +114,12 @@ impl Engine {
             statuses: Statuses::default(),
             clock,
             supervisor,
+            costs: Costs::default(),
             started_at: now,
             pools: Pools::default(),
+            labels: Arc::default(),
+            prices: Arc::default(),
+            funds_turn: Arc::default(),
             config: Arc::new(RwLock::new(ConfigState { loaded_at: now, error: None })),
             wake_delivery: Wake::new(),
             rules: rules.subscribe(),
@@ -242,6 +247,8 @@ impl Engine {
     /// Starts and stops what differs between what runs and `loaded`. Gives the ids of the rules that
     /// stay as they were.
     pub(crate) fn take(&self, loaded: &Loaded, built: Vec<Built>) -> BTreeSet<String> {
+        *self.handle.labels.write() = Arc::new(Labels::new(&loaded.config.labels));
+        self.handle.prices.write().clone_from(&loaded.config.coin_prices);
         let mut running = self.running.lock();
         let wanted = &loaded.config.chains;
         let rebuilt: BTreeSet<ChainName> =
@@ -341,6 +348,7 @@ impl Engine {
                 metrics: handle.metrics.clone(),
                 clock: handle.clock.clone(),
                 wake_delivery: handle.wake_delivery.clone(),
+                costs: handle.costs.clone(),
             };
             let name = format!("{chain}/inspect");
             stops.push(handle.supervisor.spawn(
@@ -363,6 +371,7 @@ impl Engine {
             metrics: handle.metrics.clone(),
             clock: handle.clock.clone(),
             wake_delivery: handle.wake_delivery.clone(),
+            costs: handle.costs.clone(),
         };
         let name = format!("{chain}/follow");
         stops.push(

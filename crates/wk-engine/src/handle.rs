@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
+use wk_chain::abi::Contract;
 use wk_chain::rpc::{EndpointStatus, Pool};
+use wk_contracts::funds::Labels;
+use wk_contracts::risk::PastFindings;
 use wk_model::{ChainName, Timestamp};
 use wk_notifiers::Receivers;
 use wk_rules::RuleSummary;
 use wk_runtime::{Clock, Metrics, Supervisor, Wake};
 use wk_store::{OutboxId, Store, StoreError};
 
+use crate::contract_facts::{ExamineError, Examined, examine};
 use crate::engine::Rules;
-use crate::{ChainState, Live, Statuses};
+use crate::{ChainState, Costs, Live, Statuses};
 
 /// A view on the running engine. Clones look at the same engine.
 #[derive(Clone)]
@@ -30,9 +34,17 @@ pub struct Handle {
     pub clock: Clock,
     /// All tasks.
     pub supervisor: Supervisor,
+    /// What watched contracts cost since the start.
+    pub costs: Costs,
     /// When the program started.
     pub started_at: Timestamp,
     pub(crate) pools: Pools,
+    /// Known addresses of the running config.
+    pub(crate) labels: Arc<RwLock<Arc<Labels>>>,
+    /// What a coin of each chain is worth, as the running config says.
+    pub(crate) prices: Arc<RwLock<BTreeMap<ChainName, f64>>>,
+    /// Whose turn it is to follow funds.
+    pub(crate) funds_turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) config: Arc<RwLock<ConfigState>>,
     pub(crate) wake_delivery: Wake,
     pub(crate) rules: watch::Receiver<Arc<Rules>>,
@@ -60,6 +72,38 @@ impl Handle {
     /// The rules of the running config, in its order.
     pub fn rules(&self) -> Vec<RuleSummary> {
         self.rules.borrow().set.rules()
+    }
+
+    /// The watched contract with this name in the running config.
+    pub fn contract(&self, name: &str) -> Option<Arc<Contract>> {
+        self.rules.borrow().decoder.contract_named(name).cloned()
+    }
+
+    /// All watched contracts of the running config, by name.
+    pub fn contracts(&self) -> Vec<Arc<Contract>> {
+        let mut contracts: Vec<_> = self.rules.borrow().decoder.contracts().cloned().collect();
+        contracts.sort_by(|a, b| a.name.cmp(&b.name));
+        contracts
+    }
+
+    /// What a coin of a chain is worth, in the config's currency; none where it does not say.
+    pub fn coin_price(&self, chain: &ChainName) -> Option<f64> {
+        self.prices.read().get(chain).copied()
+    }
+
+    /// Finds out about a watched contract at the newest processed block of its chain. None where the
+    /// chain is not followed or has no block yet.
+    ///
+    /// # Errors
+    /// When there is no such contract on the chain, or nobody answers.
+    pub async fn examine(
+        &self,
+        contract: &Contract,
+        past: Option<PastFindings>,
+    ) -> Option<Result<Examined, ExamineError>> {
+        let pool = self.pools.read().get(&contract.chain).cloned()?;
+        let block = self.statuses.get(&contract.chain)?.head?.block;
+        Some(examine(&pool, block, contract.address, past).await)
     }
 
     /// Where messages can go, such as `oncall/slack`, and by which kind of channel.

@@ -121,7 +121,7 @@ impl History {
     }
 
     /// The pool behind it.
-    pub(crate) fn pool(&self) -> &Pool {
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 }

@@ -3,10 +3,13 @@
 mod backtest;
 mod canary;
 mod chain;
+mod contract_facts;
+mod costs;
 mod deadman;
 mod deliver;
 mod engine;
 mod files;
+mod funds;
 mod handle;
 mod history;
 mod housekeeping;
@@ -23,7 +26,10 @@ mod state_reads;
 mod status;
 
 pub use backtest::Backtest;
+pub use contract_facts::{ExamineError, Examined, examine};
+pub use costs::Costs;
 pub use engine::{Engine, StartError};
+pub use funds::{FundsError, GatherError, Gathered};
 pub use handle::{ConfigState, Handle};
 pub use history::{History, OpenHistory};
 pub use inspect::{Inspection, InspectionStatus, Inspector, LookedAt, look};

@@ -22,7 +22,7 @@ use wk_store::{
 
 use crate::engine::Rules;
 use crate::inspect::Inbox;
-use crate::{ChainState, Live, LiveEvent, Statuses, outcome, proxies, signals, state_reads};
+use crate::{ChainState, Costs, Live, LiveEvent, Statuses, outcome, proxies, signals, state_reads};
 
 /// Blocks that go into one transaction at most: enough to make backfill cheap, few enough to keep
 /// a live finding waiting for no other.
@@ -48,6 +48,7 @@ pub(crate) struct Pipeline {
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) wake_delivery: Wake,
+    pub(crate) costs: Costs,
     /// Lets a batch go that contradicts what is stored, instead of trying it again and again.
     pub(crate) drop_refused: bool,
     /// Who is to inspect the transactions of blocks, and how far behind the head; none where nobody
@@ -148,12 +149,14 @@ impl Pipeline {
             }
             ChainChange::Reverted => {
                 self.memory.revert(&self.chain, &link.block);
+                self.costs.reverted(&self.chain, &link.block);
                 self.decoder().revert_block(&self.chain, &link.block);
                 batch.commit.reverted.push(link);
             }
             ChainChange::Safe => batch.commit.safe = Some(link.block),
             ChainChange::Finalized => {
                 batch.commit.finalized = Some(link.block);
+                self.costs.finalized(&self.chain, link.block.height);
                 self.forget(link).await;
             }
         }
@@ -186,6 +189,10 @@ impl Pipeline {
         let Rules { set, decoder, .. } = &*rules;
         let at = block.header.block_ref();
         batch.commit.upgrades.extend(decoder.observe(&self.chain, block));
+        // A second look at a block that was counted before must not count it again.
+        if intake != Intake::Rescan {
+            self.costs.seen(&self.chain, block, decoder, &self.metrics);
+        }
         // What was before is told by blocks in order only; and at the head is soon enough.
         let due = match intake {
             Intake::Live => decoder.due(&self.chain, at.height),

@@ -103,6 +103,7 @@ pub async fn replay(
         metrics: metrics.clone(),
         clock: Clock::system(),
         wake_delivery: Wake::new(),
+        costs: crate::Costs::default(),
         // A block that was reverted meanwhile is no part of the chain any more.
         drop_refused: true,
         inspection: None,

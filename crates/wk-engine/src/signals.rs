@@ -35,6 +35,8 @@ pub const SIGNALS: &[&Signal] = &[
     &INSPECTION_FAILURES,
     &SKIPPED_INSPECTIONS,
     &DETECTOR_FINDINGS,
+    &CONTRACT_CALLS,
+    &CONTRACT_GAS,
 ];
 
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -118,6 +120,22 @@ signal!(
     Count,
     ["chain", "intake"],
     "Blocks that all rules have seen, by the way they came in"
+);
+signal!(
+    CONTRACT_CALLS,
+    "wk_contract_calls_total",
+    SignalKind::Counter,
+    Count,
+    ["chain", "contract", "result"],
+    "Transactions that called a watched contract, by what came of them; blocks that were reverted later stay counted"
+);
+signal!(
+    CONTRACT_GAS,
+    "wk_contract_gas_total",
+    SignalKind::Counter,
+    Gas,
+    ["chain", "contract"],
+    "Gas used by transactions that called a watched contract; blocks that were reverted later stay counted"
 );
 signal!(
     PROCESSED_HEIGHT,

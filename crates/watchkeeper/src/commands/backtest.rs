@@ -3,15 +3,17 @@
 
 mod detectors;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use wk_config::ChainConfig;
+use wk_detectors::score::Looked;
 use wk_engine::{Backtest, History};
-use wk_model::Height;
+use wk_model::{B256, Finding, Height, Severity, evm};
 use wk_rules::BacktestSummary;
 
-use super::{chain_of, load_existing};
+use super::{chain_of, load_existing, score};
 use crate::arguments;
 use crate::exit::{Code, Exit};
 use crate::output::{Format, Output};
@@ -51,8 +53,10 @@ pub(crate) async fn run(
             format!("block {} of `{chain}` does not exist yet; the newest is {head}", from.max(to)),
         ));
     }
+    let mut scorer = command.labels.as_deref().map(score::scorer).transpose()?;
     if command.detectors {
-        return detectors::run(&history, &loaded, (from, to), command.findings, output).await;
+        let each = command.findings;
+        return detectors::run(&history, &loaded, (from, to), each, scorer, output).await;
     }
     let ids: Vec<&str> = command.rule.iter().map(String::as_str).collect();
     let mut backtest = Backtest::new(&history, &loaded, &chain, &ids);
@@ -62,13 +66,20 @@ pub(crate) async fn run(
     while let Some(next) = blocks.next().await {
         progress.step();
         match next {
-            Ok((block, _)) => backtest.look(&block).await,
+            Ok((block, _)) => {
+                let findings = backtest.look(&block).await;
+                if let Some(scorer) = &mut scorer {
+                    looked(&block, &findings).iter().for_each(|looked| scorer.add(looked));
+                }
+            }
             Err(error) => failed.push(error.to_string()),
         }
     }
     progress.finish();
     let summary = backtest.summary();
-    if command.findings {
+    if let Some(scorer) = scorer {
+        score::print(output, &scorer.finish())?;
+    } else if command.findings {
         print_findings(output, &summary)?;
     } else {
         print_rules(output, &summary)?;
@@ -80,6 +91,31 @@ pub(crate) async fn run(
             failed.len()
         ))),
     }
+}
+
+/// A block's transactions with what was found in each. The classes are those of the findings, and a
+/// rule's own labels, so that a rule can say what it looks for.
+fn looked(block: &evm::Block, findings: &[Finding]) -> Vec<Looked> {
+    let mut by_tx: HashMap<B256, Vec<(String, Severity)>> = HashMap::new();
+    for finding in findings {
+        let Some(tx) = finding.position.as_ref().and_then(|position| position.tx) else { continue };
+        let of = by_tx.entry(tx).or_default();
+        of.push((finding.class.clone(), finding.severity));
+        if let Some(class) = finding.labels.get("class") {
+            of.push((class.clone(), finding.severity));
+        }
+    }
+    block
+        .transactions
+        .iter()
+        .map(|tx| Looked {
+            tx: Some(tx.hash),
+            sender: Some(tx.from),
+            block: Some(block.header.height.0),
+            time: Some(block.header.time.0),
+            findings: by_tx.remove(&tx.hash).unwrap_or_default(),
+        })
+        .collect()
 }
 
 fn print_rules(output: Output, summary: &BacktestSummary) -> Result<(), Exit> {

@@ -16,17 +16,34 @@ use wk_replay::{Codes, StoredBlock};
 use wk_runtime::with_causes;
 use wk_trace::{ReadError, Traces, TxTrace};
 
-use super::{chain_of, load_existing};
+use super::{chain_of, inspect_bridge, inspect_contract, load_existing, score};
 use crate::arguments::{self, InspectWhat};
 use crate::exit::{Code, Exit};
+use crate::output::Output;
 
 /// Bytes of a file, packed or not, above which it is refused.
 const MAX_BYTES: u64 = 1 << 30;
 
-pub(crate) async fn run(command: arguments::Inspect, config: Option<&Path>) -> Result<(), Exit> {
+pub(crate) async fn run(
+    command: arguments::Inspect,
+    config: Option<&Path>,
+    output: Output,
+) -> Result<(), Exit> {
     match command.what {
-        InspectWhat::File { files, codes } => inspect_files(&files, codes.as_deref()),
+        InspectWhat::File { files, codes, labels: None } => inspect_files(&files, codes.as_deref()),
+        InspectWhat::File { files, codes, labels: Some(labels) } => {
+            score_files(&files, codes.as_deref(), &labels, output)
+        }
         InspectWhat::Tx { hash, rpc, chain } => inspect_tx(hash, rpc, chain, config).await,
+        InspectWhat::Contract { address, node, at } => {
+            inspect_contract::contract(address, &node, at, config, output).await
+        }
+        InspectWhat::Bridge { name, source_from, target_from } => {
+            inspect_bridge::run(&name, source_from, target_from, config, output).await
+        }
+        InspectWhat::Code { files, watched } => {
+            inspect_contract::code(&files, &watched, config, output)
+        }
     }
 }
 
@@ -70,12 +87,7 @@ async fn inspect_tx(
 
 fn inspect_files(files: &[PathBuf], codes: Option<&Path>) -> Result<(), Exit> {
     let config = Config::default();
-    let mut codes = match codes {
-        None => Codes::default(),
-        Some(file) => open(file)
-            .and_then(|text| Codes::read(&text).map_err(|error| with_causes(&error)))
-            .map_err(|reason| Exit::failure(format!("{}: {reason}", file.display())))?,
-    };
+    let mut codes = read_codes(codes)?;
     let mut failed = Vec::new();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for file in files {
@@ -89,11 +101,57 @@ fn inspect_files(files: &[PathBuf], codes: Option<&Path>) -> Result<(), Exit> {
         }
     }
     out.flush()?;
-    match failed.as_slice() {
+    told(&failed)
+}
+
+fn read_codes(file: Option<&Path>) -> Result<Codes, Exit> {
+    match file {
+        None => Ok(Codes::default()),
+        Some(file) => open(file)
+            .and_then(|text| Codes::read(&text).map_err(|error| with_causes(&error)))
+            .map_err(|reason| Exit::failure(format!("{}: {reason}", file.display()))),
+    }
+}
+
+/// Says which files failed.
+fn told(failed: &[String]) -> Result<(), Exit> {
+    match failed {
         [] => Ok(()),
         [first] => Err(Exit::failure(first.clone())),
         [first, rest @ ..] => Err(Exit::failure(format!("{first}\n(and {} more)", rest.len()))),
     }
+}
+
+/// How good the findings are, held against labels.
+fn score_files(
+    files: &[PathBuf],
+    codes: Option<&Path>,
+    labels: &Path,
+    output: Output,
+) -> Result<(), Exit> {
+    let mut scorer = score::scorer(labels)?;
+    let config = Config::default();
+    let mut codes = read_codes(codes)?;
+    let mut failed = Vec::new();
+    for file in files {
+        match look(file, &mut codes, &config) {
+            Ok((traces, reports, _)) => {
+                for (trace, report) in traces.transactions.iter().zip(&reports) {
+                    // Files of one trace are often named after it.
+                    let tx = trace.hash.or_else(|| named_after(file));
+                    scorer.add(&score::looked(trace, report, tx, trace.block, None));
+                }
+            }
+            Err(reason) => failed.push(format!("{}: {reason}", file.display())),
+        }
+    }
+    score::print(output, &scorer.finish())?;
+    told(&failed)
+}
+
+/// The transaction that a file's name is.
+fn named_after(file: &Path) -> Option<B256> {
+    file.file_name()?.to_str()?.split('.').next()?.parse().ok()
 }
 
 fn open(file: &Path) -> Result<Vec<u8>, String> {
@@ -118,6 +176,17 @@ fn replay(text: &[u8], codes: &mut Codes) -> Result<Traces, String> {
 }
 
 fn lines(file: &Path, codes: &mut Codes, config: &Config) -> Result<Vec<Value>, String> {
+    let (traces, reports, took) = look(file, codes, config)?;
+    let pairs = traces.transactions.iter().zip(&reports);
+    Ok(pairs.map(|(trace, report)| line(Some(file), trace, report, took)).collect())
+}
+
+/// The transactions of a file, what was found in each, and the time per transaction.
+fn look(
+    file: &Path,
+    codes: &mut Codes,
+    config: &Config,
+) -> Result<(Traces, Vec<Report>, Duration), String> {
     let text = open(file)?;
     let start = Instant::now();
     let traces = match wk_trace::read(&text) {
@@ -129,8 +198,7 @@ fn lines(file: &Path, codes: &mut Codes, config: &Config) -> Result<Vec<Value>, 
     let start = Instant::now();
     let reports = wk_detectors::inspect_all(&traces, config);
     let looking = start.elapsed() / count;
-    let pairs = traces.transactions.iter().zip(&reports);
-    Ok(pairs.map(|(trace, report)| line(Some(file), trace, report, reading + looking)).collect())
+    Ok((traces, reports, reading + looking))
 }
 
 fn line(file: Option<&Path>, trace: &TxTrace, report: &Report, took: Duration) -> Value {

@@ -8,18 +8,25 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod findings;
 pub(crate) mod inspect;
+pub(crate) mod inspect_bridge;
+pub(crate) mod inspect_contract;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod score;
 pub(crate) mod test;
 pub(crate) mod token;
+pub(crate) mod trace;
 
 use std::path::{Path, PathBuf};
 
-use wk_config::{Config, Environment, Loaded};
+use wk_config::{ChainConfig, Config, Environment, Loaded};
+use wk_engine::History;
+use wk_model::{ChainName, Height};
 use wk_runtime::Metrics;
 use wk_store::{OpenStore, Store};
 
+use crate::arguments::Node;
 use crate::exit::{Code, Exit};
 
 /// The config that was named, or `watchkeeper.yaml`, or the defaults.
@@ -97,4 +104,35 @@ pub(crate) fn chain_of(config: &Config, asked: Option<&str>) -> Result<wk_model:
             format!("name the chain by --chain; the config has: {}", names.join(", ")),
         )),
     }
+}
+
+/// Access to the chain that is meant, with its newest block: the one behind `--rpc`, or one of the
+/// config's.
+pub(crate) async fn history(
+    node: &Node,
+    config: Option<&Path>,
+) -> Result<(Loaded, ChainName, History, Height), Exit> {
+    let loaded = match &node.rpc {
+        Some(url) => wk_config::for_rpc_url(url)
+            .map_err(|errors| Exit::new(Code::Config, errors.to_string()))?,
+        None => load_existing(config)?,
+    };
+    let chain = chain_of(&loaded.config, node.chain.as_deref())?;
+    let (history, head) = open_history(&loaded.config, &chain).await?;
+    Ok((loaded, chain, history, head))
+}
+
+/// Access to a chain of the config, with its newest block.
+pub(crate) async fn open_history(
+    config: &Config,
+    chain: &ChainName,
+) -> Result<(History, Height), Exit> {
+    let Some(ChainConfig::Evm(evm)) = config.chains.get(chain) else {
+        return Err(Exit::new(Code::NotFound, format!("the config has no chain `{chain}`")));
+    };
+    let unreachable = |reason: String| Exit::new(Code::Unreachable, reason);
+    let history = History::open(chain, evm).await.map_err(|e| unreachable(e.to_string()))?;
+    let head = history.head().await;
+    let head = head.ok_or_else(|| unreachable("no endpoint tells the newest block".to_owned()))?;
+    Ok((history, head))
 }

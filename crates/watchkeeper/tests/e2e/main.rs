@@ -3,6 +3,7 @@
 mod api;
 mod beside;
 mod cli;
+mod contracts;
 mod demo;
 mod faults;
 mod first_alert;

@@ -1,6 +1,7 @@
 //! All routes, and the state that they share.
 
 mod chains;
+mod contracts;
 mod findings;
 mod outbox;
 mod page;
@@ -63,6 +64,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(chains::blocks))
         .routes(routes!(chains::coverage))
         .routes(routes!(chains::coverage_ranges))
+        .routes(routes!(contracts::contracts))
+        .routes(routes!(contracts::costs))
+        .routes(routes!(contracts::risk))
+        .routes(routes!(contracts::funds))
         .routes(routes!(findings::findings))
         .routes(routes!(findings::finding))
         .routes(routes!(outbox::messages))

@@ -10,10 +10,12 @@ use wk_detectors::Config;
 use wk_model::{Address, B256, BlockRef, ChainName, Finding, evm};
 use wk_runtime::{Clock, Metrics, with_causes};
 use wk_store::PendingInspection;
+use wk_trace::TxTrace;
 
 use super::finding::{self, Place};
 use super::look::{LookedAt, look};
 use super::tokens::Tokens;
+use crate::Costs;
 use crate::engine::Rules;
 
 /// Fetches traces and asks the detectors. Clones share what was learnt.
@@ -104,6 +106,7 @@ pub(super) struct Job {
     pub(super) only_watched: bool,
     pub(super) explorer: Option<String>,
     pub(super) clock: Clock,
+    pub(super) costs: Costs,
 }
 
 /// How it ended.
@@ -149,6 +152,10 @@ impl Job {
         }
         let inspected = self.inspector.block(&block, self.failures, detectors).await;
         let (looked, traces) = inspected.map_err(|error| with_causes(&error))?;
+        if traces.via.tells_calls() {
+            let all: Vec<&TxTrace> = looked.iter().map(|looked| &looked.trace).collect();
+            self.costs.traced(&self.chain, &block, &all, decoder);
+        }
         let flagged: Vec<&LookedAt> = looked
             .iter()
             .filter(|looked| !looked.report.findings.is_empty())

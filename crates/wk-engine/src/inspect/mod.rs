@@ -28,7 +28,7 @@ use wk_runtime::{Backoff, Clock, Metrics, StopToken, Wake};
 use wk_store::{Commit, Inspected, PendingInspection, Route, SKIPPED, Store, StoreError};
 
 use crate::engine::Rules;
-use crate::{Live, Statuses, outcome, signals};
+use crate::{Costs, Live, Statuses, outcome, signals};
 use job::{Done, Job};
 use tell::Told;
 
@@ -99,6 +99,7 @@ pub(crate) struct InspectTask {
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) wake_delivery: Wake,
+    pub(crate) costs: Costs,
 }
 
 /// What went wrong with a block so far.
@@ -189,6 +190,7 @@ impl InspectTask {
             only_watched: self.config.trace_options.watch == TraceWatch::Contracts,
             explorer: self.config.explorer.clone(),
             clock: self.clock.clone(),
+            costs: self.costs.clone(),
         };
         job.run()
     }

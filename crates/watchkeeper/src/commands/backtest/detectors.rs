@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wk_config::Loaded;
+use wk_detectors::score::Scorer;
 use wk_engine::History;
 use wk_model::{Height, Severity};
 use wk_runtime::with_causes;
 
+use crate::commands::score;
 use crate::exit::Exit;
 use crate::output::{Format, Output};
 use crate::progress::Progress;
@@ -30,6 +32,7 @@ pub(super) async fn run(
     loaded: &Loaded,
     (from, to): (Height, Height),
     each: bool,
+    mut scorer: Option<Scorer>,
     output: Output,
 ) -> Result<(), Exit> {
     let inspector = history.inspector();
@@ -60,6 +63,10 @@ pub(super) async fn run(
         blind += if traces.via.tells_calls() { 0 } else { looked.len() as u64 };
         let height = block.header.height;
         for one in &looked {
+            if let Some(scorer) = &mut scorer {
+                let (block, time) = (Some(height.0), Some(block.header.time.0));
+                scorer.add(&score::looked(&one.trace, &one.report, one.trace.hash, block, time));
+            }
             for finding in &one.report.findings {
                 let tally = tallies.entry(finding.detector).or_default();
                 tally.fired += 1;
@@ -82,7 +89,9 @@ pub(super) async fn run(
         }
     }
     progress.finish();
-    if each {
+    if let Some(scorer) = scorer {
+        score::print(output, &scorer.finish())?;
+    } else if each {
         let columns = ["block", "time", "detector", "class", "severity", "confidence", "tx"];
         output.rows(&columns, &found)?;
     } else {
