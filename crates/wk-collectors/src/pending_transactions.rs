@@ -10,7 +10,6 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinSet;
 use wk_chain::evm::wire::RawTransaction;
 use wk_chain::rpc::{EndpointName, PendingSeen, Pool, Request};
-use wk_model::evm::Transaction;
 use wk_model::{B256, ChainName, Timestamp};
 use wk_runtime::{Metrics, StopToken};
 
@@ -29,8 +28,8 @@ const REQUESTS: usize = 16;
 pub struct PendingTransaction {
     /// The chain.
     pub chain: ChainName,
-    /// The transaction; it has no receipt.
-    pub transaction: Transaction,
+    /// The transaction.
+    pub transaction: RawTransaction,
     /// Who told of it first.
     pub endpoint: EndpointName,
     /// When.
@@ -142,7 +141,7 @@ impl PendingTransactions {
         &self,
         out: &mpsc::Sender<PendingTransaction>,
         seen: PendingSeen,
-        transaction: Transaction,
+        transaction: RawTransaction,
     ) -> Result<(), PendingError> {
         let PendingSeen { endpoint, at, .. } = seen;
         let chain = self.chain.clone();
@@ -188,14 +187,14 @@ impl Seen {
 }
 
 /// Asks who told of the transaction: others may not know it yet. Else why it is dropped.
-async fn fetch(pool: &Pool, seen: &PendingSeen) -> Result<Transaction, &'static str> {
+async fn fetch(pool: &Pool, seen: &PendingSeen) -> Result<RawTransaction, &'static str> {
     let request = Request::live("eth_getTransactionByHash", json!([seen.hash]));
     let reply = pool.call_on(&seen.endpoint, request).await.map_err(|_| "failed")?;
     read(&reply.value, seen.hash)
 }
 
 /// A pending transaction; else why it is dropped.
-fn read(raw: &RawValue, hash: B256) -> Result<Transaction, &'static str> {
+fn read(raw: &RawValue, hash: B256) -> Result<RawTransaction, &'static str> {
     if raw.get() == "null" {
         return Err("gone");
     }
@@ -205,7 +204,7 @@ fn read(raw: &RawValue, hash: B256) -> Result<Transaction, &'static str> {
     }
     match transaction.block_hash {
         Some(_) => Err("mined"),
-        None => Ok(transaction.transaction),
+        None => Ok(transaction),
     }
 }
 
@@ -260,8 +259,8 @@ mod tests {
         ] {
             collector.take(news, &mut state, &out).unwrap();
         }
-        assert_eq!(inbox.try_recv().unwrap().transaction.hash, hash(1));
-        assert_eq!(inbox.try_recv().unwrap().transaction.hash, hash(5));
+        assert_eq!(inbox.try_recv().unwrap().transaction.transaction.hash, hash(1));
+        assert_eq!(inbox.try_recv().unwrap().transaction.transaction.hash, hash(5));
         assert!(inbox.try_recv().is_err());
         let dropped = |reason| metrics.counter(&PENDING_DROPPED, &["main", reason]).get();
         let counts = ["failed", "mined", "full", "lagged", "waiting"].map(dropped);

@@ -37,7 +37,7 @@ pub(crate) static PENDING_SEEN: Signal = Signal {
     kind: SignalKind::Counter,
     unit: Unit::Count,
     labels: &["chain"],
-    help: "Pending transactions handed to rules, each once",
+    help: "Pending transactions handed to rules and simulation, each once",
 };
 
 pub(crate) static PENDING_DROPPED: Signal = Signal {

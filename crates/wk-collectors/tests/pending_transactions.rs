@@ -43,15 +43,18 @@ async fn a_transaction_is_seen_before_it_is_in_a_block() {
         tokio::time::timeout(Duration::from_millis(200), inbox.recv()).await.ok().flatten()
     })
     .await;
-    assert_eq!(first.transaction.to, Some(to));
-    assert_eq!(first.transaction.from, anvil.accounts()[0]);
-    assert!(first.transaction.value > U256::ZERO && first.transaction.receipt.is_none());
+    assert_eq!(first.transaction.transaction.to, Some(to));
+    assert_eq!(first.transaction.transaction.from, anvil.accounts()[0]);
+    assert!(
+        first.transaction.transaction.value > U256::ZERO
+            && first.transaction.transaction.receipt.is_none()
+    );
     // From then on each comes, once.
     let sent = anvil.send(&Tx::to(to).value(U256::from(1_000_000))).await;
-    let mut all = vec![first.transaction.hash];
+    let mut all = vec![first.transaction.transaction.hash];
     while all.last() != Some(&sent) {
         let next = tokio::time::timeout(Duration::from_secs(30), inbox.recv()).await;
-        all.push(next.expect("in time").expect("still running").transaction.hash);
+        all.push(next.expect("in time").expect("still running").transaction.transaction.hash);
     }
     let count = all.len();
     all.sort();

@@ -46,6 +46,8 @@ pub enum Class {
     ProxyUpgrade,
     /// Money on its way to or from where tracks end, or a lot of it at once.
     FundFlow,
+    /// A contract that looks made for an attack which has not begun.
+    AttackContract,
 }
 
 impl Class {
@@ -69,6 +71,7 @@ impl Class {
             Class::Phishing => "phishing",
             Class::ProxyUpgrade => "proxy_upgrade",
             Class::FundFlow => "fund_flow",
+            Class::AttackContract => "attack_contract",
         }
     }
 }

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use wk_chain::abi::Decoder;
 use wk_chain::evm::{EvmConfig, NodeProbe};
 use wk_chain::rpc::Pool;
-use wk_collectors::{HttpProbe, PendingTransactions, ProbeConfig};
+use wk_collectors::{HttpProbe, PendingTransaction, PendingTransactions, ProbeConfig};
 use wk_config::{ChainConfig, Config, Loaded, ServerConfig, probe_config};
 use wk_contracts::funds::Labels;
 use wk_model::{ChainName, Finding, Observation, Problem};
@@ -18,6 +18,7 @@ use wk_notifiers::Receivers;
 use wk_rules::{RuleConfig, RuleSet};
 use wk_runtime::{
     Clock, Metrics, Restart, Stage, StillRunning, StopToken, Supervisor, TaskFailure, Wake,
+    with_causes,
 };
 use wk_store::{Commit, OpenStore, Route, Store, StoreError};
 
@@ -25,6 +26,7 @@ use crate::canary::{Arrivals, Canary};
 use crate::chain::ChainTask;
 use crate::deadman::Deadman;
 use crate::deliver::Deliverer;
+use crate::foresee::{Foresee, Touching};
 use crate::handle::{ConfigState, Handle, Pools};
 use crate::housekeeping::Housekeeping;
 use crate::inspect::{Inbox, InspectTask};
@@ -58,6 +60,8 @@ pub struct Engine {
 struct Running {
     chains: BTreeMap<ChainName, (EvmConfig, Vec<StopToken>)>,
     sources: Vec<(Source, StopToken)>,
+    /// What looks ahead on each chain, where that is wanted.
+    foresight: BTreeMap<ChainName, Foresee>,
     rules: Vec<RuleConfig>,
 }
 
@@ -267,7 +271,11 @@ impl Engine {
         });
         for (chain, config, pool) in built {
             info!(%chain, "watching");
-            let stops = self.start_chain(&chain, &config, pool);
+            let (foresee, stops) = self.start_chain(&chain, &config, pool);
+            running.foresight.remove(&chain);
+            if config.pending.simulate {
+                running.foresight.insert(chain.clone(), foresee);
+            }
             running.chains.insert(chain, (config, stops));
         }
         let wanted = sources_of(loaded);
@@ -281,7 +289,7 @@ impl Engine {
         });
         for source in wanted {
             if running.sources.iter().all(|(running, _)| *running != source)
-                && let Some(stop) = self.start_source(&source)
+                && let Some(stop) = self.start_source(&source, &running.foresight)
             {
                 running.sources.push((source, stop));
             }
@@ -293,7 +301,12 @@ impl Engine {
         kept
     }
 
-    fn start_chain(&self, chain: &ChainName, config: &EvmConfig, pool: Pool) -> Vec<StopToken> {
+    fn start_chain(
+        &self,
+        chain: &ChainName,
+        config: &EvmConfig,
+        pool: Pool,
+    ) -> (Foresee, Vec<StopToken>) {
         let handle = &self.handle;
         handle.pools.write().insert(chain.clone(), pool.clone());
         handle.statuses.update(chain, |_| {});
@@ -333,7 +346,22 @@ impl Engine {
                 },
             ));
         }
-        let inbox = Inbox::default();
+        let (inbox, touching) = (Inbox::default(), Touching::default());
+        let foresee = Foresee {
+            chain: chain.clone(),
+            config: config.clone(),
+            pool: pool.clone(),
+            store: handle.store.clone(),
+            rules: self.rules.subscribe(),
+            route: self.route.subscribe(),
+            live: handle.live.clone(),
+            statuses: handle.statuses.clone(),
+            metrics: handle.metrics.clone(),
+            clock: handle.clock.clone(),
+            wake_delivery: handle.wake_delivery.clone(),
+            inbox: inbox.clone(),
+            touching: touching.clone(),
+        };
         {
             let task = InspectTask {
                 chain: chain.clone(),
@@ -349,6 +377,7 @@ impl Engine {
                 clock: handle.clock.clone(),
                 wake_delivery: handle.wake_delivery.clone(),
                 costs: handle.costs.clone(),
+                touching,
             };
             let name = format!("{chain}/inspect");
             stops.push(handle.supervisor.spawn(
@@ -379,10 +408,14 @@ impl Engine {
                 .supervisor
                 .spawn(Stage::Intake, name, Restart::Backoff, move |stop| task.clone().run(stop)),
         );
-        stops
+        (foresee, stops)
     }
 
-    fn start_source(&self, source: &Source) -> Option<StopToken> {
+    fn start_source(
+        &self,
+        source: &Source,
+        foresight: &BTreeMap<ChainName, Foresee>,
+    ) -> Option<StopToken> {
         let supervisor = &self.handle.supervisor;
         let side = self.observations.clone();
         match source {
@@ -410,21 +443,11 @@ impl Engine {
                 let pool = self.handle.pools.read().get(chain).cloned()?;
                 let metrics = &self.handle.metrics;
                 let pending = Arc::new(PendingTransactions::build(chain.clone(), pool, metrics));
+                let foresee = foresight.get(chain).cloned();
                 let name = format!("{chain}/pending");
                 Some(supervisor.spawn(Stage::Intake, name, Restart::Backoff, move |stop| {
-                    let (pending, side) = (Arc::clone(&pending), side.clone());
-                    async move {
-                        let (out, mut seen) = mpsc::channel(QUEUE);
-                        let hand_on = async {
-                            while let Some(transaction) = seen.recv().await {
-                                let event = SideEvent::Pending(Box::new(transaction));
-                                if side.send(event).await.is_err() {
-                                    break;
-                                }
-                            }
-                        };
-                        tokio::join!(pending.run(out, stop), hand_on).0
-                    }
+                    let pending = Arc::clone(&pending);
+                    follow_pending(pending, side.clone(), foresee.clone(), stop)
                 }))
             }
         }
@@ -457,11 +480,47 @@ impl Engine {
     }
 }
 
-/// Probes and pending transactions, as the rules ask for them.
+/// Probes and pending transactions, as rules and chains ask for them.
 fn sources_of(loaded: &Loaded) -> Vec<Source> {
     let probes = loaded.rules.http_probes().into_iter().map(probe_config).map(Source::Probe);
-    let chains = loaded.config.chains.keys().filter(|chain| loaded.rules.needs_pending(chain));
-    probes.chain(chains.cloned().map(Source::Pending)).collect()
+    let chains = loaded.config.chains.iter().filter(|(chain, ChainConfig::Evm(config))| {
+        loaded.rules.needs_pending(chain) || config.pending.simulate
+    });
+    probes.chain(chains.map(|(chain, _)| Source::Pending(chain.clone()))).collect()
+}
+
+/// Pending transactions go to the rules, and to what looks ahead. Neither is waited for.
+async fn follow_pending(
+    pending: Arc<PendingTransactions>,
+    side: mpsc::Sender<SideEvent>,
+    foresee: Option<Foresee>,
+    stop: StopToken,
+) -> Result<(), String> {
+    let (out, mut seen) = mpsc::channel::<PendingTransaction>(QUEUE);
+    let (ahead, seen_ahead) = mpsc::channel(QUEUE);
+    let looks_ahead = foresee.is_some();
+    let hand_on = async move {
+        while let Some(transaction) = seen.recv().await {
+            if looks_ahead {
+                // A queue that is full loses what is still seen in its block.
+                let _ = ahead.try_send(transaction.clone());
+            }
+            if side.send(SideEvent::Pending(Box::new(transaction))).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let look_ahead = async {
+        match &foresee {
+            Some(foresee) => foresee.run(seen_ahead, stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    let follow =
+        async { pending.run(out, stop.clone()).await.map_err(|error| with_causes(&error)) };
+    let look_ahead = async { look_ahead.await.map_err(|error| with_causes(&error)) };
+    tokio::try_join!(follow, look_ahead, hand_on).map(drop)
 }
 
 pub(crate) fn rules_of(loaded: &Loaded) -> Arc<Rules> {

@@ -9,6 +9,7 @@ mod deadman;
 mod deliver;
 mod engine;
 mod files;
+mod foresee;
 mod funds;
 mod handle;
 mod history;

@@ -85,6 +85,7 @@ impl Side {
                 }
                 SideEvent::Pending(pending) => {
                     let PendingTransaction { chain, transaction, .. } = &*pending;
+                    let transaction = &transaction.transaction;
                     let evaluation = rules.set.evaluate_pending(chain, transaction, now);
                     outcome::take(&mut commit, evaluation, &self.metrics);
                 }

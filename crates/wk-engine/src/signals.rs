@@ -35,6 +35,9 @@ pub const SIGNALS: &[&Signal] = &[
     &INSPECTION_FAILURES,
     &SKIPPED_INSPECTIONS,
     &DETECTOR_FINDINGS,
+    &SIMULATED,
+    &SIMULATION_SECONDS,
+    &PENDING_KEPT,
     &CONTRACT_CALLS,
     &CONTRACT_GAS,
 ];
@@ -49,6 +52,30 @@ macro_rules! signal {
     };
 }
 
+signal!(
+    SIMULATED,
+    "wk_simulated_transactions_total",
+    SignalKind::Counter,
+    Count,
+    ["chain", "result"],
+    "Executions of pending transactions ahead of their block, by result: clean, flagged, failed"
+);
+signal!(
+    SIMULATION_SECONDS,
+    "wk_simulation_duration_seconds",
+    SignalKind::Histogram(FAST),
+    Seconds,
+    ["chain"],
+    "Time to fetch the state for a pending transaction, execute it and look at it"
+);
+signal!(
+    PENDING_KEPT,
+    "wk_pending_kept",
+    SignalKind::Gauge,
+    Count,
+    ["chain"],
+    "Pending transactions that may be executed again on newer state"
+);
 signal!(
     INSPECTED_TRANSACTIONS,
     "wk_inspected_transactions_total",

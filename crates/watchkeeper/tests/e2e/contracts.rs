@@ -137,6 +137,8 @@ async fn contracts_are_examined_and_their_costs_counted() {
     assert_eq!(code[0]["findings"][0]["check"], "unprotected_selfdestruct", "{code:#}");
 
     // Live: what the vault's callers spend, and how risky it is.
+    // What created it would count, too, if it stood in the first block that is watched.
+    anvil.mine(1).await;
     let mut watchkeeper = Watchkeeper::start(&config).await;
     watchkeeper.wait_for_height("local", anvil.height().await).await;
     anvil.execute(&Tx::call(vault, Fixture::Vault, "deposit", &[]).value(ether(5))).await;

@@ -8,6 +8,7 @@ mod demo;
 mod faults;
 mod first_alert;
 mod kill;
+mod pending;
 mod readme;
 mod security;
 mod support;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wk_model::primitives::B256;
 use wk_model::{ChainId, Height, HumanDuration, OneOrMany, Problem, Secret};
 
-use super::traces::{TraceMode, TraceOptions};
+use super::traces::{PendingOptions, TraceMode, TraceOptions};
 use crate::rpc::{EndpointConfig, PoolConfig, RpcConfig};
 
 /// Settings of an EVM chain: `chains.NAME.evm`.
@@ -68,6 +68,9 @@ pub struct EvmConfig {
     pub explorer: Option<String>,
     /// How traces are asked for, and which transactions are told of.
     pub trace_options: TraceOptions,
+    /// Whether pending transactions are executed ahead of their block and looked at by all
+    /// detectors.
+    pub pending: PendingOptions,
     /// How often each node is asked for its version, peers, sync state, transaction pool and fees;
     /// `0s` turns this off.
     pub node_facts_every: HumanDuration,
@@ -165,6 +168,7 @@ impl Default for EvmConfig {
             traces: TraceMode::Auto,
             explorer: None,
             trace_options: TraceOptions::default(),
+            pending: PendingOptions::default(),
             node_facts_every: HumanDuration::seconds(15),
         }
     }
@@ -213,6 +217,8 @@ impl EvmConfig {
         }
         let options = self.trace_options.problems();
         problems.extend(options.into_iter().map(|problem| problem.under("trace_options")));
+        problems
+            .extend(self.pending.problems().into_iter().map(|problem| problem.under("pending")));
         let zero = Some(HumanDuration::default());
         for (path, value) in [
             ("block_time", self.block_time),

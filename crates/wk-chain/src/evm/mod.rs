@@ -29,7 +29,7 @@ pub use range::{Blocks, RangeBlock, blocks};
 pub use resume::Resume;
 pub use signals::SIGNALS;
 pub use traces::{
-    BlockTraces, HOW_TO_ENABLE, Lack, LackKind, TraceError, TraceMode, TraceOptions, TraceVia,
-    TraceWatch, Tracer,
+    BlockTraces, HOW_TO_ENABLE, Lack, LackKind, PendingOptions, TraceError, TraceMode,
+    TraceOptions, TraceVia, TraceWatch, Tracer,
 };
 pub(crate) use verify::hash_holds;

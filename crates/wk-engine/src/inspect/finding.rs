@@ -5,7 +5,6 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 use wk_chain::abi::Decoder;
-use wk_chain::evm::TraceVia;
 use wk_detectors::{Case, Class, Config, TxFinding};
 use wk_model::{
     Address, AssetId, B256, BlockLink, ChainName, ChainPosition, Finding, FindingId, Source,
@@ -28,8 +27,10 @@ const SURE: u8 = 80;
 /// Where and by whose settings a transaction is looked at.
 pub(crate) struct Place<'a> {
     pub(crate) chain: &'a ChainName,
-    pub(crate) link: BlockLink,
-    pub(crate) via: TraceVia,
+    /// The block; none while there is none yet.
+    pub(crate) link: Option<BlockLink>,
+    /// What told of the calls.
+    pub(crate) source: &'a str,
     pub(crate) decoder: &'a Decoder,
     pub(crate) tokens: &'a Tokens,
     pub(crate) config: &'a Config,
@@ -94,7 +95,7 @@ struct View<'a> {
 
 impl View<'_> {
     fn finding(&self, found: &TxFinding) -> Finding {
-        let Place { chain, link, via, decoder, config, explorer, now, .. } = self.place;
+        let Place { chain, link, source, decoder, config, explorer, now, .. } = self.place;
         let TxFinding { detector, class, severity, confidence, evidence: said } = found;
         let contracts = watched(decoder, chain, self.trace);
         let losses = losses(self.trace, self.case);
@@ -103,10 +104,12 @@ impl View<'_> {
             said.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let mut put = |name: &str, value: Value| evidence.insert(name.to_owned(), value);
         put("tx", json!(self.hash));
-        put("block", json!(link.block.height.0));
+        if let Some(link) = link {
+            put("block", json!(link.block.height.0));
+        }
         put("sender", json!(hex(self.trace.address(self.trace.sender))));
         put("target", json!(self.trace.target.map(|target| hex(self.trace.address(target)))));
-        put("traces", json!(via.name()));
+        put("traces", json!(source));
         put("frames", json!(self.frames(said)));
         let won: Vec<String> =
             self.case.gains().iter().take(8).map(|(a, n)| self.amount(*a, *n)).collect();
@@ -154,7 +157,7 @@ impl View<'_> {
             title: self.title(found, victim, &losses),
             evidence,
             labels: labels.collect(),
-            position: Some(ChainPosition {
+            position: link.map(|link| ChainPosition {
                 chain: (*chain).clone(),
                 block: link.block,
                 time: link.time,
@@ -181,7 +184,9 @@ impl View<'_> {
             // Worth a look, and no attack by themselves.
             Class::FundFlow | Class::ProxyUpgrade => ("", "at"),
             // Words that say it all.
-            Class::KeyCompromise | Class::Phishing | Class::RugPull => ("", "against"),
+            Class::AttackContract | Class::KeyCompromise | Class::Phishing | Class::RugPull => {
+                ("", "against")
+            }
             _ => (" attack", "against"),
         };
         title.push_str(what);

@@ -12,11 +12,13 @@ use wk_runtime::{Clock, Metrics, with_causes};
 use wk_store::PendingInspection;
 use wk_trace::TxTrace;
 
+use super::creation::creations;
 use super::finding::{self, Place};
 use super::look::{LookedAt, look};
 use super::tokens::Tokens;
 use crate::Costs;
 use crate::engine::Rules;
+use crate::foresee::Touching;
 
 /// Fetches traces and asks the detectors. Clones share what was learnt.
 #[derive(Clone)]
@@ -107,6 +109,7 @@ pub(super) struct Job {
     pub(super) explorer: Option<String>,
     pub(super) clock: Clock,
     pub(super) costs: Costs,
+    pub(super) touching: Touching,
 }
 
 /// How it ended.
@@ -151,7 +154,13 @@ impl Job {
             return Ok(Inspection { via, lacks: Vec::new(), transactions, findings: Vec::new() });
         }
         let inspected = self.inspector.block(&block, self.failures, detectors).await;
-        let (looked, traces) = inspected.map_err(|error| with_causes(&error))?;
+        let (mut looked, traces) = inspected.map_err(|error| with_causes(&error))?;
+        for LookedAt { trace, report } in &mut looked {
+            report.findings.extend(creations(decoder, &self.chain, trace));
+            if !finding::watched(decoder, &self.chain, trace).is_empty() {
+                self.touching.learn(trace);
+            }
+        }
         if traces.via.tells_calls() {
             let all: Vec<&TxTrace> = looked.iter().map(|looked| &looked.trace).collect();
             self.costs.traced(&self.chain, &block, &all, decoder);
@@ -169,8 +178,8 @@ impl Job {
         self.inspector.tokens.learn(&self.reader, at, &tokens).await;
         let place = Place {
             chain: &self.chain,
-            link: self.pending.block.link,
-            via: traces.via,
+            link: Some(self.pending.block.link),
+            source: traces.via.name(),
             decoder,
             tokens: &self.inspector.tokens,
             config: detectors,

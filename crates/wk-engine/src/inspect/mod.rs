@@ -5,6 +5,7 @@
 //! the transaction that stores what was found. So nothing is lost by a stop, and a block that is
 //! reverted meanwhile leaves nothing.
 
+mod creation;
 mod finding;
 mod job;
 mod look;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use wk_chain::evm::state::StateReader;
@@ -28,12 +29,16 @@ use wk_runtime::{Backoff, Clock, Metrics, StopToken, Wake};
 use wk_store::{Commit, Inspected, PendingInspection, Route, SKIPPED, Store, StoreError};
 
 use crate::engine::Rules;
+use crate::foresee::Touching;
 use crate::{Costs, Live, Statuses, outcome, signals};
 use job::{Done, Job};
 use tell::Told;
 
+pub(crate) use creation::creations;
+pub(crate) use finding::{Place, findings, tokens_of, watched};
 pub use job::{Inspection, Inspector};
 pub use look::{LookedAt, look};
+pub(crate) use tokens::Tokens;
 
 /// Fresh blocks that are kept at hand, so that they need not be fetched again.
 const AT_HAND: usize = 32;
@@ -45,10 +50,18 @@ const SKIPPED_AT_ONCE: u32 = 1_000;
 const IDLE: Duration = Duration::from_secs(5);
 
 /// The way from the pipeline to the inspection of a chain: what is new, and a bell.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inbox {
     wake: Wake,
     fresh: Arc<Mutex<VecDeque<Arc<evm::Block>>>>,
+    blocks: broadcast::Sender<Arc<evm::Block>>,
+}
+
+impl Default for Inbox {
+    fn default() -> Inbox {
+        let blocks = broadcast::channel(AT_HAND).0;
+        Inbox { wake: Wake::default(), fresh: Arc::default(), blocks }
+    }
 }
 
 impl Inbox {
@@ -59,10 +72,17 @@ impl Inbox {
             if fresh.len() == AT_HAND {
                 fresh.pop_front();
             }
+            // No listener is no error.
+            let _ = self.blocks.send(Arc::clone(&block));
             fresh.push_back(block);
         }
         drop(fresh);
         self.wake.ring();
+    }
+
+    /// Each block that is stored from now on.
+    pub(crate) fn blocks(&self) -> broadcast::Receiver<Arc<evm::Block>> {
+        self.blocks.subscribe()
     }
 
     fn take(&self, hash: B256) -> Option<Arc<evm::Block>> {
@@ -100,6 +120,42 @@ pub(crate) struct InspectTask {
     pub(crate) clock: Clock,
     pub(crate) wake_delivery: Wake,
     pub(crate) costs: Costs,
+    pub(crate) touching: Touching,
+}
+
+/// Blocks that failed one after the other, whichever they are, before tries become rare.
+const MANY: u32 = 3;
+
+/// Spares endpoints that give no traces at all: then blocks are tried one at a time, ever more rarely,
+/// until one succeeds.
+struct Rest {
+    failed: u32,
+    until: Instant,
+    backoff: Backoff,
+}
+
+impl Rest {
+    fn new() -> Rest {
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+        Rest { failed: 0, until: Instant::now(), backoff }
+    }
+
+    fn note(&mut self, succeeded: bool) {
+        self.failed = if succeeded { 0 } else { self.failed.saturating_add(1) };
+        self.until = Instant::now();
+        if self.failed >= MANY {
+            self.until += self.backoff.step(self.failed - MANY + 1);
+        }
+    }
+
+    /// How many blocks may be under way at `now`, of `parallel`.
+    fn at_once(&self, parallel: usize, now: Instant) -> usize {
+        match self.failed {
+            _ if self.until > now => 0,
+            MANY.. => 1,
+            _ => parallel,
+        }
+    }
 }
 
 /// What went wrong with a block so far.
@@ -125,6 +181,7 @@ impl InspectTask {
         let mut told = Told::default();
         let mut under_way: HashMap<B256, Height> = HashMap::new();
         let mut jobs = FuturesUnordered::new();
+        let mut rest = Rest::new();
         loop {
             self.skip_old().await?;
             let pending = self.store.pending_inspections(&self.chain, None, ROUND).await?;
@@ -132,9 +189,13 @@ impl InspectTask {
             troubles.retain(|hash, _| waits(hash));
             let now = Instant::now();
             let mut soonest = now + IDLE;
+            if rest.until > now {
+                soonest = soonest.min(rest.until);
+            }
+            let at_once = rest.at_once(usize::from(self.config.trace_options.parallel), now);
             for row in &pending {
                 let hash = row.block.link.block.hash;
-                if jobs.len() >= usize::from(self.config.trace_options.parallel) {
+                if jobs.len() >= at_once {
                     break;
                 }
                 if under_way.contains_key(&hash) {
@@ -161,6 +222,7 @@ impl InspectTask {
                 () = stop.stopped() => return Ok(()),
                 Some(done) = jobs.next() => {
                     under_way.remove(&done.pending.block.link.block.hash);
+                    rest.note(done.result.is_ok());
                     self.finish(done, &mut troubles, &backoff, &mut told).await?;
                 }
                 () = self.inbox.wake.rung() => {}
@@ -191,6 +253,7 @@ impl InspectTask {
             explorer: self.config.explorer.clone(),
             clock: self.clock.clone(),
             costs: self.costs.clone(),
+            touching: self.touching.clone(),
         };
         job.run()
     }
@@ -343,4 +406,31 @@ pub struct InspectionStatus {
     pub pending: u64,
     /// Since when the one waits that waits longest.
     pub waiting_since: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_become_rare_while_nothing_succeeds() {
+        let mut rest = Rest::new();
+        let at_once = |rest: &Rest| rest.at_once(4, Instant::now());
+        rest.note(false);
+        rest.note(false);
+        assert_eq!(at_once(&rest), 4, "some blocks cannot be traced");
+        let mut last = Duration::ZERO;
+        for _ in 0..10 {
+            rest.note(false);
+            assert_eq!(at_once(&rest), 0);
+            let wait = rest.until - Instant::now();
+            assert!(wait <= Duration::from_secs(60), "{wait:?}");
+            last = wait;
+            tokio::time::advance(wait).await;
+            assert_eq!(at_once(&rest), 1);
+        }
+        assert!(last > Duration::from_secs(20), "{last:?}");
+        rest.note(true);
+        assert_eq!(at_once(&rest), 4);
+    }
 }

@@ -1,5 +1,5 @@
-//! Where call traces come from, and how much may be asked for them: `evm.traces` and
-//! `evm.trace_options`.
+//! Where call traces come from, and how much may be asked for them: `evm.traces`,
+//! `evm.trace_options` and `evm.pending`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,55 @@ impl TraceOptions {
             problems.push(
                 Problem::new("window", "must be at least 1 block")
                     .hint("Set `traces: off` to inspect nothing."),
+            );
+        }
+        problems
+    }
+}
+/// How transactions are executed ahead of their block.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PendingOptions {
+    /// Whether they are. Off by default: it needs an endpoint with a WebSocket, and costs requests
+    /// for each pending transaction there and for the state that is executed on.
+    pub simulate: bool,
+    /// Which ones: with `contracts`, those that call or name a watched contract, create one, call
+    /// one whose code names one, or call what led to one before; with `all`, all that call
+    /// anything.
+    #[schemars(with = "TraceWatch")]
+    pub watch: TraceWatch,
+    /// Transactions that are executed at the same time, 1 to 64.
+    pub parallel: u16,
+    /// Longest time for one, with all the state that it needs.
+    pub timeout: HumanDuration,
+}
+
+impl Default for PendingOptions {
+    fn default() -> PendingOptions {
+        PendingOptions {
+            simulate: false,
+            watch: TraceWatch::Contracts,
+            parallel: 4,
+            timeout: HumanDuration::seconds(5),
+        }
+    }
+}
+
+impl PendingOptions {
+    /// The faults that a schema cannot see. Paths are relative to the section.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let PendingOptions { simulate: _, watch: _, parallel, timeout } = self;
+        let mut problems = Vec::new();
+        if !(1..=64).contains(parallel) {
+            problems.push(
+                Problem::new("parallel", format!("{parallel} is out of range"))
+                    .hint("Use a number from 1 to 64; 4 is the default."),
+            );
+        }
+        if *timeout < HumanDuration::millis(100) || *timeout > HumanDuration::seconds(60) {
+            problems.push(
+                Problem::new("timeout", format!("{timeout} is out of range"))
+                    .hint("Use 100ms to 1m; 5s is the default."),
             );
         }
         problems

@@ -19,7 +19,7 @@ use wk_model::primitives::B256;
 use wk_model::{BlockRef, ChainName, evm};
 use wk_runtime::Metrics;
 
-pub use config::{TraceMode, TraceOptions, TraceWatch};
+pub use config::{PendingOptions, TraceMode, TraceOptions, TraceWatch};
 
 use super::signals;
 use crate::rpc::{CallError, EndpointName, Pool, Request};
