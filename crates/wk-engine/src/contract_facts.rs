@@ -227,7 +227,7 @@ const UPGRADES: &[u32] = &[0x3659_cfe6, 0x4f1e_f286];
 /// `mint(address,uint256)`, `mint(uint256)`, `issue(uint256)`
 const MINTS: &[u32] = &[0x40c1_0f19, 0xa071_2d68, 0xcc87_2b66];
 /// `latestRoundData()`, `latestAnswer()`, `getRoundData(uint80)`, `getPrice(address)`, `getAssetPrice(address)`
-const FEEDS: &[u32] = &[0xfeaf_968c, 0x50d2_5bcd, 0x9a6f_c8f5, 0x41976e09, 0xb3f5_96a0];
+const FEEDS: &[u32] = &[0xfeaf_968c, 0x50d2_5bcd, 0x9a6f_c8f5, 0x4197_6e09, 0xb359_6f07];
 /// `observe(uint32[])`, `consult(address,uint256)`, `price0CumulativeLast()`
 const AVERAGES: &[u32] = &[0x883b_dbfd, 0x3ddac953, 0x5909_c0d5];
 /// `getReserves()`, `slot0()`, `getAmountsOut(uint256,address[])`, `get_virtual_price()`

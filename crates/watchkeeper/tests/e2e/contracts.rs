@@ -177,7 +177,7 @@ async fn contracts_are_examined_and_their_costs_counted() {
     assert_eq!(item(&risk["items"], "findings")["fact"], "0 urgent, 0 minor", "{risk:#}");
     let contracts = watchkeeper.get("/api/v1/contracts").await;
     assert_eq!(contracts[1]["name"], "vault", "{contracts:#}");
-    let funds = format!("/api/v1/chains/local/funds/{:#x}?from=0&to=5", anvil.accounts()[0]);
+    let funds = format!("/api/v1/chains/local/funds/{:#x}?from=0&to=6", anvil.accounts()[0]);
     let graph = watchkeeper.get(&funds).await;
     assert_eq!(graph["edges"][0]["to"], format!("{vault:#x}"), "{graph:#}");
     assert_eq!(watchkeeper.stop(), Some(0));

@@ -122,6 +122,7 @@ async fn pending_attacks_are_told_ahead_and_followed_to_their_end() {
     // What was told before a stop ends after it.
     let attack = anvil.send(&Anvil::play(third, ether(0)).gas(5_000_000)).await;
     wait_for(&receiver, "finding", attack, "the last attack is told").await;
+    assert!(receiver.keys().values().all(|count| *count == 1), "nothing is told twice");
     watchkeeper.kill();
     anvil.mine(1).await;
     watchkeeper.start_again().await;
@@ -130,6 +131,5 @@ async fn pending_attacks_are_told_ahead_and_followed_to_their_end() {
 
     let all: Vec<Value> = receiver.accepted().iter().map(|message| message.json()).collect();
     assert_eq!(about(&all, "finding", harmless), Vec::<Value>::new());
-    assert!(receiver.keys().values().all(|count| *count == 1), "nothing is told twice");
     assert_eq!(watchkeeper.stop(), Some(0));
 }

@@ -217,8 +217,14 @@ impl EvmConfig {
         }
         let options = self.trace_options.problems();
         problems.extend(options.into_iter().map(|problem| problem.under("trace_options")));
-        problems
-            .extend(self.pending.problems().into_iter().map(|problem| problem.under("pending")));
+        if self.pending.simulate && !self.pool().endpoints.iter().any(EndpointConfig::may_push) {
+            problems.push(
+                Problem::new("pending.simulate", "no endpoint has a WebSocket")
+                    .hint("Pending transactions come by WebSocket: name one under `ws`."),
+            );
+        }
+        let pending = self.pending.problems();
+        problems.extend(pending.into_iter().map(|problem| problem.under("pending")));
         let zero = Some(HumanDuration::default());
         for (path, value) in [
             ("block_time", self.block_time),
@@ -393,6 +399,10 @@ mod tests {
                 vec!["confirmations.safe"],
             ),
             (json!({"rpc": "http://a", "halt_after": "0s"}), vec!["halt_after"]),
+            (
+                json!({"rpc": "http://a", "pending": {"simulate": true, "timeout": "2h"}}),
+                vec!["pending.simulate", "pending.timeout"],
+            ),
             (
                 json!({"rpc": "http://a", "trace_options": {"parallel": 0, "window": 0}}),
                 vec!["trace_options.parallel", "trace_options.window"],

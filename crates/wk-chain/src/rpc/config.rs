@@ -150,6 +150,13 @@ impl Default for RpcConfig {
 }
 
 impl EndpointConfig {
+    /// Whether it may have a WebSocket; a URL in a variable or file may be one.
+    pub(crate) fn may_push(&self) -> bool {
+        let settings = self.settings();
+        settings.ws.is_some()
+            || literal_url(&settings.url).is_none_or(|url| url.is_ok_and(|url| target::is_ws(&url)))
+    }
+
     /// The endpoint at `url`, with nothing else set.
     pub fn url(url: &str) -> EndpointConfig {
         EndpointConfig::Url(Secret::parse(url))
