@@ -142,8 +142,9 @@ fn config(http: &str, ws: &str, vault: &str, hook: &str) -> String {
             ));
         }
     }
+    // Rules are measured: anvil needs seconds to trace one such block, and makes none meanwhile.
     format!(
-        "chains:\n  local: {{evm: {{rpc: \"{http}\", ws: \"{ws}\", block_time: 100ms}}}}\ncontracts:\n  vault: {{chain: local, address: \"{vault}\"}}\nrules:\n{rules}receivers:\n  me: {{webhook: {{url: \"{hook}\"}}}}\n"
+        "chains:\n  local: {{evm: {{rpc: \"{http}\", ws: \"{ws}\", block_time: 100ms, traces: \"off\"}}}}\ncontracts:\n  vault: {{chain: local, address: \"{vault}\"}}\nrules:\n{rules}receivers:\n  me: {{webhook: {{url: \"{hook}\"}}}}\n"
     )
 }
 

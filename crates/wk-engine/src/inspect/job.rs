@@ -1,7 +1,9 @@
 //! The inspection of one block: traces, detectors, findings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use wk_chain::abi::Decoder;
 use wk_chain::evm::state::StateReader;
 use wk_chain::evm::{BlockTraces, EvmConfig, Fetcher, Lack, TraceError, TraceVia, Tracer, Want};
@@ -117,12 +119,14 @@ pub(super) struct Done {
     pub(super) pending: PendingInspection,
     pub(super) block: Option<Arc<evm::Block>>,
     pub(super) failures: u32,
+    pub(super) took: Duration,
     pub(super) result: Result<Inspection, String>,
 }
 
 impl Job {
     pub(super) async fn run(mut self) -> Done {
         let (pending, failures) = (self.pending, self.failures);
+        let started = Instant::now();
         let task = tokio::spawn(async move {
             let result = self.inspect().await;
             (self.block, result)
@@ -134,7 +138,7 @@ impl Job {
             Err(error) => (None, Err(format!("the inspection broke: {error}"))),
         };
         drop(guard);
-        Done { pending, block, failures, result }
+        Done { pending, block, failures, took: started.elapsed(), result }
     }
 
     async fn inspect(&mut self) -> Result<Inspection, String> {

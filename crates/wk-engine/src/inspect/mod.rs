@@ -126,10 +126,14 @@ pub(crate) struct InspectTask {
 /// Blocks that failed one after the other, whichever they are, before tries become rare.
 const MANY: u32 = 3;
 
-/// Spares endpoints that give no traces at all: then blocks are tried one at a time, ever more rarely,
-/// until one succeeds.
+/// Of the time for which a slow endpoint worked on traces, it is left alone this many times as long.
+const LEFT_ALONE: u32 = 3;
+
+/// Spares endpoints that give no traces, or give them so slowly that blocks come faster: then blocks
+/// are tried one at a time, with rests between, so that following the chain is not held up.
 struct Rest {
     failed: u32,
+    slow: bool,
     until: Instant,
     backoff: Backoff,
 }
@@ -137,15 +141,22 @@ struct Rest {
 impl Rest {
     fn new() -> Rest {
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-        Rest { failed: 0, until: Instant::now(), backoff }
+        Rest { failed: 0, slow: false, until: Instant::now(), backoff }
     }
 
-    fn note(&mut self, succeeded: bool) {
+    /// How the inspection of a block went that ended `now` and took so long; whoever needs longer
+    /// than `keeps_up` does not keep up with the chain.
+    fn note(&mut self, now: Instant, succeeded: bool, took: Duration, keeps_up: Option<Duration>) {
         self.failed = if succeeded { 0 } else { self.failed.saturating_add(1) };
-        self.until = Instant::now();
-        if self.failed >= MANY {
-            self.until += self.backoff.step(self.failed - MANY + 1);
+        self.slow = keeps_up.is_some_and(|longest| took > longest);
+        let mut rest = Duration::ZERO;
+        if self.slow {
+            rest = took * LEFT_ALONE;
         }
+        if self.failed >= MANY {
+            rest = rest.max(self.backoff.step(self.failed - MANY));
+        }
+        self.until = now + rest.min(Duration::from_secs(60));
     }
 
     /// How many blocks may be under way at `now`, of `parallel`.
@@ -153,6 +164,7 @@ impl Rest {
         match self.failed {
             _ if self.until > now => 0,
             MANY.. => 1,
+            _ if self.slow => 1,
             _ => parallel,
         }
     }
@@ -222,7 +234,10 @@ impl InspectTask {
                 () = stop.stopped() => return Ok(()),
                 Some(done) = jobs.next() => {
                     under_way.remove(&done.pending.block.link.block.hash);
-                    rest.note(done.result.is_ok());
+                    let keeps_up = self.pool.block_time().map(|time| {
+                        time * u32::from(self.config.trace_options.parallel)
+                    });
+                    rest.note(Instant::now(), done.result.is_ok(), done.took, keeps_up);
                     self.finish(done, &mut troubles, &backoff, &mut told).await?;
                 }
                 () = self.inbox.wake.rung() => {}
@@ -266,7 +281,7 @@ impl InspectTask {
         backoff: &Backoff,
         told: &mut Told,
     ) -> Result<(), StoreError> {
-        let Done { pending, block, failures, result } = done;
+        let Done { pending, block, failures, took: _, result } = done;
         let at = pending.block.link.block;
         let inspection = match result {
             Ok(inspection) => inspection,
@@ -412,25 +427,36 @@ pub struct InspectionStatus {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn tries_become_rare_while_nothing_succeeds() {
-        let mut rest = Rest::new();
-        let at_once = |rest: &Rest| rest.at_once(4, Instant::now());
-        rest.note(false);
-        rest.note(false);
-        assert_eq!(at_once(&rest), 4, "some blocks cannot be traced");
+    #[test]
+    fn tries_become_rare_while_nothing_succeeds() {
+        let (mut rest, mut now) = (Rest::new(), Instant::now());
+        let moment = Duration::from_millis(1);
+        rest.note(now, false, moment, None);
+        rest.note(now, false, moment, None);
+        assert_eq!(rest.at_once(4, now), 4, "some blocks cannot be traced");
         let mut last = Duration::ZERO;
         for _ in 0..10 {
-            rest.note(false);
-            assert_eq!(at_once(&rest), 0);
-            let wait = rest.until - Instant::now();
-            assert!(wait <= Duration::from_secs(60), "{wait:?}");
-            last = wait;
-            tokio::time::advance(wait).await;
-            assert_eq!(at_once(&rest), 1);
+            rest.note(now, false, moment, None);
+            assert_eq!(rest.at_once(4, now), 0);
+            last = rest.until - now;
+            now = rest.until;
+            assert_eq!(rest.at_once(4, now), 1);
         }
-        assert!(last > Duration::from_secs(20), "{last:?}");
-        rest.note(true);
-        assert_eq!(at_once(&rest), 4);
+        assert_eq!(last, Duration::from_secs(60));
+        rest.note(now, true, moment, None);
+        assert_eq!(rest.at_once(4, now), 4);
+    }
+
+    #[test]
+    fn who_cannot_keep_up_is_left_alone_for_a_while() {
+        let (mut rest, now) = (Rest::new(), Instant::now());
+        let second = Duration::from_secs(1);
+        rest.note(now, true, second * 2, Some(second * 4));
+        assert_eq!(rest.at_once(4, now), 4);
+        rest.note(now, true, second * 5, Some(second * 4));
+        assert_eq!(rest.at_once(4, now), 0);
+        assert_eq!(rest.at_once(4, now + second * 15), 1, "one at a time");
+        rest.note(now, true, second, Some(second * 4));
+        assert_eq!(rest.at_once(4, now), 4);
     }
 }
