@@ -12,8 +12,9 @@ use wk_detectors::Config;
 use wk_model::{Address, B256, BlockRef, ChainName, Finding, evm};
 use wk_runtime::{Clock, Metrics, with_causes};
 use wk_store::PendingInspection;
-use wk_trace::TxTrace;
+use wk_trace::{TraceSource, TxTrace};
 
+use super::again::Again;
 use super::creation::creations;
 use super::finding::{self, Place};
 use super::look::{LookedAt, look};
@@ -105,6 +106,8 @@ pub(super) struct Job {
     pub(super) inspector: Inspector,
     pub(super) fetcher: Fetcher,
     pub(super) reader: StateReader,
+    /// Executes again what no endpoint tells of; none where traces must come from them.
+    pub(super) again: Option<Again>,
     pub(super) rules: Arc<Rules>,
     pub(super) chain: ChainName,
     pub(super) only_watched: bool,
@@ -159,6 +162,9 @@ impl Job {
         }
         let inspected = self.inspector.block(&block, self.failures, detectors).await;
         let (mut looked, traces) = inspected.map_err(|error| with_causes(&error))?;
+        if let Some(again) = self.again.as_ref().filter(|_| !traces.via.tells_calls()) {
+            again.look(&self.chain, &block, decoder, detectors, &mut looked).await;
+        }
         for LookedAt { trace, report } in &mut looked {
             report.findings.extend(creations(decoder, &self.chain, trace));
             if !finding::watched(decoder, &self.chain, trace).is_empty() {
@@ -180,10 +186,13 @@ impl Job {
         let tokens: Vec<Address> =
             flagged.iter().flat_map(|looked| finding::tokens_of(looked)).collect();
         self.inspector.tokens.learn(&self.reader, at, &tokens).await;
-        let place = Place {
+        let place = |looked: &LookedAt| Place {
             chain: &self.chain,
             link: Some(self.pending.block.link),
-            source: traces.via.name(),
+            source: match looked.trace.source {
+                TraceSource::Replay => "replay",
+                _ => traces.via.name(),
+            },
             decoder,
             tokens: &self.inspector.tokens,
             config: detectors,
@@ -194,7 +203,7 @@ impl Job {
             via: traces.via,
             lacks: traces.lacks,
             transactions: block.transactions.len() as u64,
-            findings: flagged.iter().flat_map(|one| finding::findings(&place, one)).collect(),
+            findings: flagged.iter().flat_map(|one| finding::findings(&place(one), one)).collect(),
         })
     }
 }

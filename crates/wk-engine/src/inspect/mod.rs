@@ -5,6 +5,7 @@
 //! the transaction that stores what was found. So nothing is lost by a stop, and a block that is
 //! reverted meanwhile leaves nothing.
 
+mod again;
 mod creation;
 mod finding;
 mod job;
@@ -31,6 +32,7 @@ use wk_store::{Commit, Inspected, PendingInspection, Route, SKIPPED, Store, Stor
 use crate::engine::Rules;
 use crate::foresee::Touching;
 use crate::{Costs, Live, Statuses, outcome, signals};
+use again::Again;
 use job::{Done, Job};
 use tell::Told;
 
@@ -188,6 +190,7 @@ impl InspectTask {
         let inspector = Inspector::new(&self.chain, &self.config, &self.pool, &self.metrics);
         let fetcher = Fetcher::build(&self.chain, &self.pool, &self.config, &self.metrics);
         let reader = StateReader::new(&self.pool, Purpose::Live);
+        let again = Again::new(&self.pool, &StateReader::new(&self.pool, Purpose::Backfill));
         let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(60));
         let mut troubles: HashMap<B256, Trouble> = HashMap::new();
         let mut told = Told::default();
@@ -225,6 +228,7 @@ impl InspectTask {
                     &inspector,
                     &fetcher,
                     &reader,
+                    &again,
                 ));
             }
             let worst = troubles.values().max_by_key(|trouble| trouble.failures);
@@ -253,6 +257,7 @@ impl InspectTask {
         inspector: &Inspector,
         fetcher: &Fetcher,
         reader: &StateReader,
+        again: &Again,
     ) -> impl Future<Output = Done> + use<> {
         let rules = Arc::clone(&self.rules.borrow());
         let job = Job {
@@ -262,6 +267,7 @@ impl InspectTask {
             inspector: inspector.clone(),
             fetcher: fetcher.clone(),
             reader: reader.clone(),
+            again: (self.config.traces == TraceMode::Auto).then(|| again.clone()),
             rules,
             chain: self.chain.clone(),
             only_watched: self.config.trace_options.watch == TraceWatch::Contracts,

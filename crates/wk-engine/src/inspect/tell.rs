@@ -75,8 +75,13 @@ impl Told {
             // They were asked for.
             TraceMode::CallTracer | TraceMode::Parity => Severity::P2,
         };
+        // Those are executed again here.
+        let others = match config.traces {
+            TraceMode::Auto => " that touch no watched contract",
+            TraceMode::CallTracer | TraceMode::Parity | TraceMode::Off => "",
+        };
         let title = format!(
-            "no endpoint of {chain} gives call traces: transactions are inspected by their receipts \
+            "no endpoint of {chain} gives call traces: transactions{others} are inspected by their receipts \
              alone, which hides most attacks"
         );
         let lacking = self.lacking.clone().unwrap_or_default();

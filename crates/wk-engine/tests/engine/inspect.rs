@@ -104,6 +104,31 @@ async fn the_best_that_an_endpoint_can_do_is_used_and_what_it_lacks_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_traces_what_touches_watched_contracts_is_executed_again() {
+    let anvil = anvil_or_skip!();
+    let proxy = FaultProxy::start(&anvil.urls()).await;
+    for method in ["debug_traceBlockByHash", "trace_block", "debug_traceTransaction"] {
+        proxy.inject(missing(method));
+    }
+    let watched = anvil.set_scene("ReentrancySame", ether(10)).await;
+    let other = anvil.set_scene("ReentrancySame", ether(10)).await;
+    let contracts = format!("contracts: {{thief: {{chain: local, address: \"{watched}\"}}}}\n");
+    let running = Running::start(&format!("{}{contracts}", config(&proxy, ""))).await;
+    running.catch_up(&anvil).await;
+    for actor in [other, watched] {
+        anvil.execute(&Anvil::play(actor, ether(1))).await;
+    }
+    running.catch_up(&anvil).await;
+    assert_eq!(running.inspected(&anvil).await.as_deref(), Some("receipts"));
+    let found = running.findings("reentrancy").await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let evidence = &found[0].finding.evidence;
+    assert_eq!(evidence["traces"], "replay");
+    assert_eq!(evidence["target"], format!("{watched:#x}"));
+    assert_eq!(running.findings("traces_missing").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn slow_and_wrong_traces_hold_up_nothing_and_are_asked_for_again() {
     let anvil = anvil_or_skip!();
     let proxy = FaultProxy::start(&anvil.urls()).await;
