@@ -139,6 +139,8 @@ async fn contracts_are_examined_and_their_costs_counted() {
     // Live: what the vault's callers spend, and how risky it is.
     // What created it would count, too, if it stood in the first block that is watched.
     anvil.mine(1).await;
+    let friend = anvil.accounts()[5];
+    pay(&anvil, 0, friend, 1).await;
     let mut watchkeeper = Watchkeeper::start(&config).await;
     watchkeeper.wait_for_height("local", anvil.height().await).await;
     anvil.execute(&Tx::call(vault, Fixture::Vault, "deposit", &[]).value(ether(5))).await;
@@ -172,14 +174,15 @@ async fn contracts_are_examined_and_their_costs_counted() {
         .wait(costs, "the reverted call is gone", |costs| costs["total"]["calls"] == 2)
         .await;
     assert_eq!(watchkeeper.get(costs).await["total"]["failed"], 0);
+    watchkeeper.wait_for_height("local", anvil.height().await).await;
     let risk = watchkeeper.get("/api/v1/contracts/proxy/risk").await;
     assert_eq!(item(&risk["items"], "upgrade")["points"], 30, "{risk:#}");
     assert_eq!(item(&risk["items"], "findings")["fact"], "0 urgent, 0 minor", "{risk:#}");
     let contracts = watchkeeper.get("/api/v1/contracts").await;
     assert_eq!(contracts[1]["name"], "vault", "{contracts:#}");
-    let funds = format!("/api/v1/chains/local/funds/{:#x}?from=0&to=6", anvil.accounts()[0]);
+    let funds = format!("/api/v1/chains/local/funds/{:#x}?from=0&to=7", anvil.accounts()[0]);
     let graph = watchkeeper.get(&funds).await;
-    assert_eq!(graph["edges"][0]["to"], format!("{vault:#x}"), "{graph:#}");
+    assert_eq!(graph["edges"][0]["to"], format!("{friend:#x}"), "{graph:#}");
     assert_eq!(watchkeeper.stop(), Some(0));
 }
 
