@@ -3,43 +3,28 @@
 //! They start and fail together, so that what runs after a fault is exactly what runs after a
 //! restart: read the cursor, the memory and the holes, and go on.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use wk_chain::evm::state::StateReader;
-use wk_chain::evm::{EvmConfig, FollowError, Follower, Resume};
-use wk_chain::rpc::{Pool, Purpose};
-use wk_model::{AssetId, ChainName, Timestamp};
+use wk_chain::evm::{FollowError, Follower, Resume};
+use wk_chain::rpc::Purpose;
+use wk_model::{AssetId, Timestamp};
 use wk_rules::Memory;
-use wk_runtime::{Clock, Metrics, StopToken, Wake};
-use wk_store::{Route, Store, StoreError};
+use wk_runtime::StopToken;
+use wk_store::StoreError;
 
-use crate::engine::Rules;
-use crate::inspect::{self, Inbox};
+use crate::inspect;
+use crate::parts::ChainParts;
 use crate::pipeline::Pipeline;
-use crate::{ChainState, Costs, Live, LiveEvent, Statuses};
+use crate::{ChainState, LiveEvent};
 
 /// Observations that may wait between follower and pipeline. Full means that the follower waits.
 const QUEUE: usize = 64;
 
-/// Everything that a chain's task needs each time it starts.
+/// Follower and pipeline of one chain.
 #[derive(Clone)]
-pub(crate) struct ChainTask {
-    pub(crate) chain: ChainName,
-    pub(crate) config: EvmConfig,
-    pub(crate) inbox: Inbox,
-    pub(crate) pool: Pool,
-    pub(crate) store: Store,
-    pub(crate) rules: watch::Receiver<Arc<Rules>>,
-    pub(crate) route: watch::Receiver<Route>,
-    pub(crate) live: Live,
-    pub(crate) statuses: Statuses,
-    pub(crate) metrics: Metrics,
-    pub(crate) clock: Clock,
-    pub(crate) wake_delivery: Wake,
-    pub(crate) costs: Costs,
-}
+pub(crate) struct ChainTask(pub(crate) ChainParts);
 
 /// A chain's task ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -55,15 +40,15 @@ pub(crate) enum ChainFailure {
 impl ChainTask {
     /// Follows the chain until `stop`, or until the follower says that people must decide.
     pub(crate) async fn run(self, stop: StopToken) -> Result<(), ChainFailure> {
-        let point = self.store.resume(&self.chain).await?;
-        let entries = self.store.entries().await?;
-        let own = entries.into_iter().filter(|entry| entry.window.chain == self.chain).collect();
-        let own_asset = AssetId::chain(&self.chain);
-        let open = self.store.open_conditions().await?.into_iter().map(|open| open.key);
+        let point = self.0.store.resume(&self.0.chain).await?;
+        let entries = self.0.store.entries().await?;
+        let own = entries.into_iter().filter(|entry| entry.window.chain == self.0.chain).collect();
+        let own_asset = AssetId::chain(&self.0.chain);
+        let open = self.0.store.open_conditions().await?.into_iter().map(|open| open.key);
         let standing = open.filter(|key| key.asset == own_asset).collect();
-        let coverage = self.store.coverage_summary(&self.chain).await?;
-        let upgrades = self.store.upgrades(&self.chain).await?;
-        self.rules.borrow().decoder.restore(upgrades.into_iter().map(|row| row.upgrade));
+        let coverage = self.0.store.coverage_summary(&self.0.chain).await?;
+        let upgrades = self.0.store.upgrades(&self.0.chain).await?;
+        self.0.rules.borrow().decoder.restore(upgrades.into_iter().map(|row| row.upgrade));
         let resume = Resume {
             links: point.links,
             digests: point.digests,
@@ -74,35 +59,35 @@ impl ChainTask {
             standing,
         };
         let (observations, events) = mpsc::channel(QUEUE);
-        let pool = self.pool.clone();
+        let pool = self.0.pool.clone();
         let follower = Follower::build(
-            &self.chain,
-            &self.config,
+            &self.0.chain,
+            &self.0.config,
             pool,
             resume,
-            self.clock.clone(),
-            &self.metrics,
+            self.0.clock.clone(),
+            &self.0.metrics,
         );
         let pipeline = Pipeline {
-            chain: self.chain.clone(),
-            store: self.store.clone(),
-            pool: self.pool.clone(),
-            reader: StateReader::new(&self.pool, Purpose::Live),
+            chain: self.0.chain.clone(),
+            store: self.0.store.clone(),
+            pool: self.0.pool.clone(),
+            reader: StateReader::new(&self.0.pool, Purpose::Live),
             follow: follower.status(),
-            rules: self.rules.clone(),
-            route: self.route.clone(),
+            rules: self.0.rules.clone(),
+            route: self.0.route.clone(),
             memory: Memory::restore(own),
             forgot_at: Timestamp(0),
-            keep_links: u64::from(self.config.reorg_window),
-            live: self.live.clone(),
-            statuses: self.statuses.clone(),
-            metrics: self.metrics.clone(),
-            clock: self.clock.clone(),
-            wake_delivery: self.wake_delivery.clone(),
-            costs: self.costs.clone(),
+            keep_links: u64::from(self.0.config.reorg_window),
+            live: self.0.live.clone(),
+            statuses: self.0.statuses.clone(),
+            metrics: self.0.metrics.clone(),
+            clock: self.0.clock.clone(),
+            wake_delivery: self.0.wake_delivery.clone(),
+            costs: self.0.costs.clone(),
             drop_refused: false,
-            inspection: inspect::is_on(&self.config)
-                .then(|| (self.inbox.clone(), self.config.trace_options.window)),
+            inspection: inspect::is_on(&self.0.config)
+                .then(|| (self.0.inbox.clone(), self.0.config.trace_options.window)),
         };
         // From here on the time counts that a block waits.
         let (out, mut handed) = mpsc::channel(1);
@@ -134,13 +119,13 @@ impl ChainTask {
 
     /// Says that the chain is not followed any more. Trying again by itself would only hide it.
     fn stopped(&self, error: &FollowError) {
-        tracing::error!(chain = %self.chain, %error, "the chain is not followed any more");
-        self.statuses.update(&self.chain, |status| {
+        tracing::error!(chain = %self.0.chain, %error, "the chain is not followed any more");
+        self.0.statuses.update(&self.0.chain, |status| {
             status.state = ChainState::Stopped;
             status.reason = Some(error.to_string());
         });
-        if let Some(status) = self.statuses.get(&self.chain) {
-            self.live.tell(LiveEvent::Health(Box::new(status)));
+        if let Some(status) = self.0.statuses.get(&self.0.chain) {
+            self.0.live.tell(LiveEvent::Health(Box::new(status)));
         }
     }
 }

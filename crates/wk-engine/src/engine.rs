@@ -30,6 +30,7 @@ use crate::foresee::{Foresee, Touching};
 use crate::handle::{ConfigState, Handle, Pools};
 use crate::housekeeping::Housekeeping;
 use crate::inspect::{Inbox, InspectTask};
+use crate::parts::ChainParts;
 use crate::side::{Side, SideEvent};
 use crate::{Costs, Live, Statuses, signals};
 
@@ -58,11 +59,15 @@ pub struct Engine {
 
 #[derive(Default)]
 struct Running {
-    chains: BTreeMap<ChainName, (EvmConfig, Vec<StopToken>)>,
+    chains: BTreeMap<ChainName, RunningChain>,
     sources: Vec<(Source, StopToken)>,
-    /// What looks ahead on each chain, where that is wanted.
-    foresight: BTreeMap<ChainName, Foresee>,
     rules: Vec<RuleConfig>,
+}
+
+/// A chain's tasks, and what they work with.
+struct RunningChain {
+    parts: ChainParts,
+    stops: Vec<StopToken>,
 }
 
 /// What a source beside the chains is made from: the same settings are the same source.
@@ -234,7 +239,7 @@ impl Engine {
         let running = self.running.lock();
         let mut built = Vec::new();
         for (chain, ChainConfig::Evm(config)) in &loaded.config.chains {
-            if running.chains.get(chain).is_some_and(|(old, _)| old == config) {
+            if running.chains.get(chain).is_some_and(|old| old.parts.config == *config) {
                 continue;
             }
             let pool =
@@ -257,11 +262,11 @@ impl Engine {
         let wanted = &loaded.config.chains;
         let rebuilt: BTreeSet<ChainName> =
             built.iter().map(|(chain, _, _)| chain.clone()).collect();
-        running.chains.retain(|chain, (_, stops)| {
+        running.chains.retain(|chain, old| {
             let keep = wanted.contains_key(chain) && !rebuilt.contains(chain);
             if !keep {
                 info!(%chain, "no longer watched as before");
-                stops.iter().for_each(StopToken::stop);
+                old.stops.iter().for_each(StopToken::stop);
                 self.handle.pools.write().remove(chain);
                 if !wanted.contains_key(chain) {
                     self.handle.statuses.remove(chain);
@@ -271,12 +276,8 @@ impl Engine {
         });
         for (chain, config, pool) in built {
             info!(%chain, "watching");
-            let (foresee, stops) = self.start_chain(&chain, &config, pool);
-            running.foresight.remove(&chain);
-            if config.pending.simulate {
-                running.foresight.insert(chain.clone(), foresee);
-            }
-            running.chains.insert(chain, (config, stops));
+            let started = self.start_chain(&chain, &config, pool);
+            running.chains.insert(chain, started);
         }
         let wanted = sources_of(loaded);
         running.sources.retain(|(source, stop)| {
@@ -289,7 +290,7 @@ impl Engine {
         });
         for source in wanted {
             if running.sources.iter().all(|(running, _)| *running != source)
-                && let Some(stop) = self.start_source(&source, &running.foresight)
+                && let Some(stop) = self.start_source(&source, &running.chains)
             {
                 running.sources.push((source, stop));
             }
@@ -301,12 +302,7 @@ impl Engine {
         kept
     }
 
-    fn start_chain(
-        &self,
-        chain: &ChainName,
-        config: &EvmConfig,
-        pool: Pool,
-    ) -> (Foresee, Vec<StopToken>) {
+    fn start_chain(&self, chain: &ChainName, config: &EvmConfig, pool: Pool) -> RunningChain {
         let handle = &self.handle;
         handle.pools.write().insert(chain.clone(), pool.clone());
         handle.statuses.update(chain, |_| {});
@@ -346,51 +342,9 @@ impl Engine {
                 },
             ));
         }
-        let (inbox, touching) = (Inbox::default(), Touching::default());
-        let foresee = Foresee {
+        let parts = ChainParts {
             chain: chain.clone(),
             config: config.clone(),
-            pool: pool.clone(),
-            store: handle.store.clone(),
-            rules: self.rules.subscribe(),
-            route: self.route.subscribe(),
-            live: handle.live.clone(),
-            statuses: handle.statuses.clone(),
-            metrics: handle.metrics.clone(),
-            clock: handle.clock.clone(),
-            wake_delivery: handle.wake_delivery.clone(),
-            inbox: inbox.clone(),
-            touching: touching.clone(),
-        };
-        {
-            let task = InspectTask {
-                chain: chain.clone(),
-                config: config.clone(),
-                pool: pool.clone(),
-                store: handle.store.clone(),
-                inbox: inbox.clone(),
-                rules: self.rules.subscribe(),
-                route: self.route.subscribe(),
-                live: handle.live.clone(),
-                statuses: handle.statuses.clone(),
-                metrics: handle.metrics.clone(),
-                clock: handle.clock.clone(),
-                wake_delivery: handle.wake_delivery.clone(),
-                costs: handle.costs.clone(),
-                touching,
-            };
-            let name = format!("{chain}/inspect");
-            stops.push(handle.supervisor.spawn(
-                Stage::Process,
-                name,
-                Restart::Backoff,
-                move |stop| task.clone().run(stop),
-            ));
-        }
-        let task = ChainTask {
-            chain: chain.clone(),
-            config: config.clone(),
-            inbox,
             pool,
             store: handle.store.clone(),
             rules: self.rules.subscribe(),
@@ -401,20 +355,30 @@ impl Engine {
             clock: handle.clock.clone(),
             wake_delivery: handle.wake_delivery.clone(),
             costs: handle.costs.clone(),
+            inbox: Inbox::default(),
+            touching: Touching::default(),
         };
+        let task = InspectTask(parts.clone());
+        let name = format!("{chain}/inspect");
+        stops.push(
+            handle
+                .supervisor
+                .spawn(Stage::Process, name, Restart::Backoff, move |stop| task.clone().run(stop)),
+        );
+        let task = ChainTask(parts.clone());
         let name = format!("{chain}/follow");
         stops.push(
             handle
                 .supervisor
                 .spawn(Stage::Intake, name, Restart::Backoff, move |stop| task.clone().run(stop)),
         );
-        (foresee, stops)
+        RunningChain { parts, stops }
     }
 
     fn start_source(
         &self,
         source: &Source,
-        foresight: &BTreeMap<ChainName, Foresee>,
+        chains: &BTreeMap<ChainName, RunningChain>,
     ) -> Option<StopToken> {
         let supervisor = &self.handle.supervisor;
         let side = self.observations.clone();
@@ -440,10 +404,11 @@ impl Engine {
                 )
             }
             Source::Pending(chain) => {
-                let pool = self.handle.pools.read().get(chain).cloned()?;
-                let metrics = &self.handle.metrics;
-                let pending = Arc::new(PendingTransactions::build(chain.clone(), pool, metrics));
-                let foresee = foresight.get(chain).cloned();
+                let RunningChain { parts, .. } = chains.get(chain)?;
+                let pool = parts.pool.clone();
+                let pending = PendingTransactions::build(chain.clone(), pool, &parts.metrics);
+                let pending = Arc::new(pending);
+                let foresee = parts.config.pending.simulate.then(|| Foresee(parts.clone()));
                 let name = format!("{chain}/pending");
                 Some(supervisor.spawn(Stage::Intake, name, Restart::Backoff, move |stop| {
                     let pending = Arc::clone(&pending);

@@ -17,6 +17,7 @@ mod housekeeping;
 mod inspect;
 mod live;
 mod outcome;
+mod parts;
 mod pipeline;
 mod proxies;
 mod reload;

@@ -15,24 +15,24 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OnceCell, mpsc, watch};
+use tokio::sync::{OnceCell, mpsc};
 use tokio::time::Instant;
 use tracing::debug;
+use wk_chain::evm::TraceWatch;
 use wk_chain::evm::state::StateReader;
 use wk_chain::evm::wire::RawTransaction;
-use wk_chain::evm::{EvmConfig, TraceWatch};
-use wk_chain::rpc::{Pool, Purpose};
+use wk_chain::rpc::Purpose;
 use wk_collectors::PendingTransaction;
 use wk_model::{
-    Address, AssetId, B256, BlockRef, ChainName, Condition, ConditionKey, Finding, Timestamp, evm,
+    Address, AssetId, B256, BlockRef, Condition, ConditionKey, Finding, Timestamp, evm,
 };
 use wk_replay::CodeCache;
-use wk_runtime::{Clock, Metrics, StopToken, Wake};
-use wk_store::{Commit, Route, Store, StoreError};
+use wk_runtime::StopToken;
+use wk_store::{Commit, StoreError};
 
-use crate::engine::Rules;
-use crate::inspect::{Inbox, Tokens};
-use crate::{Live, Statuses, outcome as told_to, signals};
+use crate::inspect::Tokens;
+use crate::parts::ChainParts;
+use crate::signals;
 use candidates::Candidates;
 pub(crate) use candidates::Touching;
 use outcome::{Check, Outcome};
@@ -57,21 +57,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Looks ahead on one chain.
 #[derive(Clone)]
-pub(crate) struct Foresee {
-    pub(crate) chain: ChainName,
-    pub(crate) config: EvmConfig,
-    pub(crate) pool: Pool,
-    pub(crate) store: Store,
-    pub(crate) rules: watch::Receiver<Arc<Rules>>,
-    pub(crate) route: watch::Receiver<Route>,
-    pub(crate) live: Live,
-    pub(crate) statuses: Statuses,
-    pub(crate) metrics: Metrics,
-    pub(crate) clock: Clock,
-    pub(crate) wake_delivery: Wake,
-    pub(crate) inbox: Inbox,
-    pub(crate) touching: Touching,
-}
+pub(crate) struct Foresee(pub(crate) ChainParts);
 
 /// A transaction that may be executed again.
 struct Waits {
@@ -115,9 +101,10 @@ impl Foresee {
         mut seen: mpsc::Receiver<PendingTransaction>,
         stop: StopToken,
     ) -> Result<(), StoreError> {
-        let mut blocks = self.inbox.blocks();
-        let candidates = Candidates::new(&self.chain, &self.config, &self.pool, &self.touching);
-        let reader = StateReader::new(&self.pool, Purpose::Live);
+        let mut blocks = self.0.inbox.blocks();
+        let candidates =
+            Candidates::new(&self.0.chain, &self.0.config, &self.0.pool, &self.0.touching);
+        let reader = StateReader::new(&self.0.pool, Purpose::Live);
         let (codes, tokens) = (CodeCache::default(), Arc::new(Tokens::default()));
         let mut state = State {
             waits: HashMap::new(),
@@ -131,7 +118,7 @@ impl Foresee {
         let (mut jobs, mut checks) = (FuturesUnordered::new(), FuturesUnordered::new());
         loop {
             self.take_head(&mut state);
-            while jobs.len() < usize::from(self.config.pending.parallel)
+            while jobs.len() < usize::from(self.0.config.pending.parallel)
                 && let Some(at) = state.head
                 && let Some(hash) = state.queue.pop_front()
             {
@@ -144,17 +131,17 @@ impl Foresee {
                     before,
                     at,
                     base: Arc::clone(&state.base),
-                    pool: self.pool.clone(),
+                    pool: self.0.pool.clone(),
                     reader: reader.clone(),
                     codes: codes.clone(),
                     tokens: Arc::clone(&tokens),
                     candidates: candidates.clone(),
-                    rules: Arc::clone(&self.rules.borrow()),
-                    chain: self.chain.clone(),
-                    only_watched: self.config.pending.watch == TraceWatch::Contracts,
-                    explorer: self.config.explorer.clone(),
-                    timeout: self.config.pending.timeout.0,
-                    clock: self.clock.clone(),
+                    rules: Arc::clone(&self.0.rules.borrow()),
+                    chain: self.0.chain.clone(),
+                    only_watched: self.0.config.pending.watch == TraceWatch::Contracts,
+                    explorer: self.0.config.explorer.clone(),
+                    timeout: self.0.config.pending.timeout.0,
+                    clock: self.0.clock.clone(),
                 };
                 jobs.push(job.run());
             }
@@ -162,10 +149,16 @@ impl Foresee {
             for (hash, followed) in &mut state.followed {
                 if !followed.checking && followed.next_check <= now {
                     followed.checking = true;
-                    checks.push(outcome::check(self.pool.clone(), *hash, followed.sent_as));
+                    checks.push(outcome::check(
+                        self.0.pool.clone(),
+                        reader.clone(),
+                        state.head,
+                        *hash,
+                        followed.sent_as,
+                    ));
                 }
             }
-            let kept = self.metrics.gauge(&signals::PENDING_KEPT, &[self.chain.as_str()]);
+            let kept = self.0.metrics.gauge(&signals::PENDING_KEPT, &[self.0.chain.as_str()]);
             kept.set(state.waits.len() as f64);
             tokio::select! {
                 biased;
@@ -191,13 +184,13 @@ impl Foresee {
     /// What was told before a stop and has not ended yet.
     async fn restore(&self) -> Result<HashMap<B256, Followed>, StoreError> {
         let mut followed: HashMap<B256, Followed> = HashMap::new();
-        let own = AssetId::chain(&self.chain);
-        for open in self.store.open_conditions().await? {
+        let own = AssetId::chain(&self.0.chain);
+        for open in self.0.store.open_conditions().await? {
             if open.key.trouble != PENDING || open.key.asset != own {
                 continue;
             }
             let hash = open.key.subject.split(' ').nth(1).and_then(|hash| hash.parse().ok());
-            let row = self.store.finding(open.finding).await?;
+            let row = self.0.store.finding(open.finding).await?;
             let (Some(hash), Some(row)) = (hash, row) else { continue };
             let one = followed.entry(hash).or_insert_with(|| Followed::new(None));
             one.told.push((open.key, row.finding));
@@ -207,7 +200,7 @@ impl Foresee {
 
     /// A new head has new state: what touches watched contracts is executed again on it.
     fn take_head(&self, state: &mut State) {
-        let head = self.statuses.get(&self.chain).and_then(|status| status.head);
+        let head = self.0.statuses.get(&self.0.chain).and_then(|status| status.head);
         let head = head.map(|head| head.block);
         let now = Instant::now();
         let first = state.head.is_none();
@@ -239,7 +232,7 @@ impl Foresee {
             }
         }
         let goes_on = state.waits.values().any(|waits| waits.raw.transaction.from == sent_as.0);
-        let rules = Arc::clone(&self.rules.borrow());
+        let rules = Arc::clone(&self.0.rules.borrow());
         if !goes_on && !candidates.may_be(&rules.decoder, &raw) {
             return;
         }
@@ -256,7 +249,7 @@ impl Foresee {
 
     /// Forgets what nothing was told of for long.
     fn forget(&self, state: &mut State) {
-        let now = self.clock.now();
+        let now = self.0.clock.now();
         state.waits.retain(|hash, waits| {
             now.since(waits.seen_at) < KEPT_FOR || state.followed.contains_key(hash)
         });
@@ -265,7 +258,7 @@ impl Foresee {
     async fn finish(&self, done: Done, state: &mut State) -> Result<(), StoreError> {
         let Done { hash, took, result } = done;
         let count = |what: &str| {
-            self.metrics.counter(&signals::SIMULATED, &[self.chain.as_str(), what]).inc();
+            self.0.metrics.counter(&signals::SIMULATED, &[self.0.chain.as_str(), what]).inc();
         };
         let (findings, touches) = match result {
             Ok(Foretold::Elsewhere) => {
@@ -275,13 +268,16 @@ impl Foresee {
             Ok(Foretold::Executed { findings, touches }) => (findings, touches),
             Err(error) => {
                 count("failed");
-                debug!(chain = %self.chain, %hash, error, "a pending transaction was not executed");
+                debug!(chain = %self.0.chain, %hash, error, "a pending transaction was not executed");
                 return Ok(());
             }
         };
         count(if findings.is_empty() { "clean" } else { "flagged" });
         let took = took.as_secs_f64();
-        self.metrics.histogram(&signals::SIMULATION_SECONDS, &[self.chain.as_str()]).observe(took);
+        self.0
+            .metrics
+            .histogram(&signals::SIMULATION_SECONDS, &[self.0.chain.as_str()])
+            .observe(took);
         // It may stand in a block by now; then the block's own inspection has told.
         let Some(waits) = state.waits.get_mut(&hash) else { return Ok(()) };
         waits.touches |= touches;
@@ -300,7 +296,7 @@ impl Foresee {
         for finding in findings {
             let key = ConditionKey {
                 trouble: PENDING.to_owned(),
-                asset: AssetId::chain(&self.chain),
+                asset: AssetId::chain(&self.0.chain),
                 subject: format!("{} {hash:#x}", finding.source.name()),
             };
             if followed.told.iter().any(|(told, _)| *told == key) {
@@ -375,19 +371,14 @@ impl Foresee {
     }
 
     fn commit(&self) -> Commit {
-        Commit::without_chain(self.clock.now(), self.route.borrow().clone())
+        Commit::without_chain(self.0.clock.now(), self.0.route.borrow().clone())
     }
 
     async fn store(&self, commit: Commit) -> Result<(), StoreError> {
         if commit.conditions.is_empty() {
             return Ok(());
         }
-        let committed = self.store.commit(commit).await?;
-        if committed.outbox_rows > 0 {
-            self.wake_delivery.ring();
-        }
-        told_to::tell_findings(&self.live, &self.metrics, &committed);
-        Ok(())
+        self.0.store(commit).await.map(drop)
     }
 }
 

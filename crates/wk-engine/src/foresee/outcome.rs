@@ -1,10 +1,13 @@
 //! What became of a pending transaction.
 
 use futures_util::future::join_all;
+use serde::Deserialize;
 use serde_json::json;
+use wk_chain::evm::state::StateReader;
 use wk_chain::evm::wire::RawTransaction;
 use wk_chain::rpc::{Pool, Request};
-use wk_model::{Address, B256, Finding, Height};
+use wk_model::primitives::U64;
+use wk_model::{Address, B256, BlockRef, Finding, Height};
 
 /// How it began, in titles.
 pub(super) const BEGIN: &str = "Pending: ";
@@ -67,6 +70,8 @@ pub(super) enum Check {
 /// Asks all endpoints: each has a pool of its own.
 pub(super) async fn check(
     pool: Pool,
+    reader: StateReader,
+    head: Option<BlockRef>,
     hash: B256,
     sent_as: Option<(Address, u64)>,
 ) -> (B256, Check) {
@@ -82,32 +87,32 @@ pub(super) async fn check(
             continue;
         }
         let Ok(raw) = RawTransaction::parse(&reply.value) else { continue };
-        if raw.block_hash.is_some() {
-            let height = serde_json::from_str::<serde_json::Value>(reply.value.get())
-                .ok()
-                .and_then(|value| {
-                    let digits = value["blockNumber"].as_str()?.strip_prefix("0x")?;
-                    u64::from_str_radix(digits, 16).ok()
-                });
-            if let Some(height) = height {
-                return (hash, Check::Included { at: Height(height) });
-            }
+        if let Ok(Placed { height: Some(height) }) = serde_json::from_str(reply.value.get()) {
+            return (hash, Check::Included { at: Height(height.to()) });
         }
         waits = Some((raw.transaction.from, raw.transaction.nonce));
     }
     let check = match (waits, answers) {
         (Some(sent_as), _) => Check::Waits { sent_as },
         (None, 0) => Check::Unknown,
-        (None, _) => Check::Gone { place_taken: place_taken(&pool, sent_as).await },
+        (None, _) => Check::Gone { place_taken: place_taken(&reader, head, sent_as).await },
     };
     (hash, check)
 }
 
+/// Where a transaction stands, as far as it does.
+#[derive(Deserialize)]
+struct Placed {
+    #[serde(rename = "blockNumber")]
+    height: Option<U64>,
+}
+
 /// Whether the sender's nonce has been used.
-async fn place_taken(pool: &Pool, sent_as: Option<(Address, u64)>) -> bool {
-    let Some((sender, nonce)) = sent_as else { return false };
-    let request = Request::live("eth_getTransactionCount", json!([sender, "latest"]));
-    let Ok(reply) = pool.call(request).await else { return false };
-    let digits = reply.value.get().trim_matches('"').trim_start_matches("0x");
-    u64::from_str_radix(digits, 16).is_ok_and(|next| next > nonce)
+async fn place_taken(
+    reader: &StateReader,
+    head: Option<BlockRef>,
+    sent_as: Option<(Address, u64)>,
+) -> bool {
+    let (Some(head), Some((sender, nonce))) = (head, sent_as) else { return false };
+    reader.nonce(head, sender).await.is_ok_and(|next| next > nonce)
 }

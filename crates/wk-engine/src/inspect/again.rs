@@ -21,6 +21,7 @@ use wk_runtime::with_causes;
 use wk_trace::TxTrace;
 
 use super::finding::watched;
+use super::job::aside;
 use super::look::LookedAt;
 
 /// Transactions of one block that are executed again.
@@ -70,20 +71,18 @@ impl Again {
             }
         };
         let config = Arc::clone(config);
-        let looking = tokio::task::spawn_blocking(move || {
+        let better = aside(move || {
             let look = |(place, trace): (usize, TxTrace)| {
                 let report = wk_detectors::inspect(&trace, &config);
                 (place, LookedAt { trace, report })
             };
             executed.into_iter().map(look).collect::<Vec<_>>()
         });
-        let Ok(better) = looking.await else { return };
-        for (place, mut better) in better {
+        for (place, mut better) in better.await {
             // What it is to its neighbours in the block is known already.
-            let labels = std::mem::take(&mut looked[place].report.labels);
-            let new = labels.into_iter().filter(|label| !better.report.labels.contains(label));
-            let new: Vec<_> = new.collect();
-            better.report.labels.extend(new);
+            let mut labels = std::mem::take(&mut looked[place].report.labels);
+            labels.retain(|label| !better.report.labels.contains(label));
+            better.report.labels.extend(labels);
             better.trace.index = looked[place].trace.index;
             looked[place] = better;
         }
@@ -115,7 +114,7 @@ impl Again {
         }
         let rules = Rules::of(chain_id.0, &raw.header);
         let header = raw.header;
-        let work = tokio::task::spawn_blocking(move || {
+        let work = aside(move || {
             let machine = Machine::at_block(rules, &header, state);
             let mut machine = machine.map_err(|error| with_causes(&error))?.lenient();
             let mut done = Vec::new();
@@ -128,7 +127,7 @@ impl Again {
             }
             Ok(done)
         });
-        work.await.map_err(|error| format!("the execution broke: {error}"))?
+        work.await
     }
 }
 

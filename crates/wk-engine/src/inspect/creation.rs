@@ -7,12 +7,14 @@ use wk_detectors::{Class, Evidence, TxFinding};
 use wk_model::{ChainName, Confidence, Severity};
 use wk_trace::{FrameKind, TxTrace};
 
+use super::finding::is_any_watched;
+
 /// Contracts of one transaction that are looked at.
 const MOST: usize = 64;
 
 /// What is to be said of the contracts that a transaction made. Without calls nothing is seen.
 pub(crate) fn creations(decoder: &Decoder, chain: &ChainName, trace: &TxTrace) -> Vec<TxFinding> {
-    if !trace.success || decoder.contracts().all(|contract| contract.chain != *chain) {
+    if !trace.success || !is_any_watched(decoder, chain) {
         return Vec::new();
     }
     let made = (0_u32..).zip(&trace.frames).filter(|(_, frame)| {
@@ -34,7 +36,7 @@ pub(crate) fn creations(decoder: &Decoder, chain: &ChainName, trace: &TxTrace) -
         put("score", json!(likeness.score));
         put("signs", json!(likeness.items));
         Some(TxFinding {
-            detector: "attack_contract",
+            detector: "victim_named",
             class: Class::AttackContract,
             severity: Severity::P2,
             confidence: Confidence(likeness.score.min(70)),

@@ -61,6 +61,11 @@ pub(crate) fn tokens_of(looked: &LookedAt) -> BTreeSet<Address> {
     losses.chain(gains).filter_map(token).collect()
 }
 
+/// Whether any contract of the chain is watched.
+pub(super) fn is_any_watched(decoder: &Decoder, chain: &ChainName) -> bool {
+    decoder.contracts().any(|contract| contract.chain == *chain)
+}
+
 /// Watched contracts that take part in a transaction.
 pub(crate) fn watched(
     decoder: &Decoder,

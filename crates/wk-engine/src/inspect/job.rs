@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wk_chain::abi::Decoder;
 use wk_chain::evm::state::StateReader;
 use wk_chain::evm::{BlockTraces, EvmConfig, Fetcher, Lack, TraceError, TraceVia, Tracer, Want};
 use wk_chain::rpc::{Pool, Purpose};
@@ -89,9 +88,13 @@ async fn look_aside(
     config: &Arc<Config>,
 ) -> (Vec<LookedAt>, BlockTraces) {
     let (block, config) = (Arc::clone(block), Arc::clone(config));
-    let looking = tokio::task::spawn_blocking(move || (look(&block, &traces, &config), traces));
-    match looking.await {
-        Ok(looked) => looked,
+    aside(move || (look(&block, &traces, &config), traces)).await
+}
+
+/// Works on a thread that may be kept for a while.
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // The runtime ends, and with it whoever waits for this.
         Err(_) => std::future::pending().await,
@@ -155,7 +158,7 @@ impl Job {
         };
         self.block = Some(Arc::clone(&block));
         let Rules { decoder, detectors, .. } = &*self.rules;
-        if self.only_watched && !is_any_watched(decoder, &self.chain) {
+        if self.only_watched && !finding::is_any_watched(decoder, &self.chain) {
             let transactions = block.transactions.len() as u64;
             let via = TraceVia::Receipts;
             return Ok(Inspection { via, lacks: Vec::new(), transactions, findings: Vec::new() });
@@ -206,10 +209,6 @@ impl Job {
             findings: flagged.iter().flat_map(|one| finding::findings(&place(one), one)).collect(),
         })
     }
-}
-
-fn is_any_watched(decoder: &Decoder, chain: &ChainName) -> bool {
-    decoder.contracts().any(|contract| contract.chain == *chain)
 }
 
 struct AbortOnDrop(tokio::task::AbortHandle);

@@ -19,19 +19,18 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use wk_chain::evm::state::StateReader;
 use wk_chain::evm::{EvmConfig, Fetcher, TraceMode, TraceWatch};
-use wk_chain::rpc::{Pool, Purpose};
-use wk_model::{B256, ChainName, Height, Timestamp, evm};
-use wk_runtime::{Backoff, Clock, Metrics, StopToken, Wake};
-use wk_store::{Commit, Inspected, PendingInspection, Route, SKIPPED, Store, StoreError};
+use wk_chain::rpc::Purpose;
+use wk_model::{B256, Height, Timestamp, evm};
+use wk_runtime::{Backoff, StopToken, Wake};
+use wk_store::{Commit, Inspected, PendingInspection, SKIPPED, StoreError};
 
-use crate::engine::Rules;
-use crate::foresee::Touching;
-use crate::{Costs, Live, Statuses, outcome, signals};
+use crate::parts::ChainParts;
+use crate::signals;
 use again::Again;
 use job::{Done, Job};
 use tell::Told;
@@ -51,7 +50,7 @@ const SKIPPED_AT_ONCE: u32 = 1_000;
 /// A round without news.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The way from the pipeline to the inspection of a chain: what is new, and a bell.
+/// The way from the pipeline to who looks into blocks: what is new, and a bell.
 #[derive(Clone, Debug)]
 pub(crate) struct Inbox {
     wake: Wake,
@@ -108,22 +107,7 @@ pub(crate) fn is_on(config: &EvmConfig) -> bool {
 
 /// One chain's inspection, begun from the store whenever it starts.
 #[derive(Clone)]
-pub(crate) struct InspectTask {
-    pub(crate) chain: ChainName,
-    pub(crate) config: EvmConfig,
-    pub(crate) pool: Pool,
-    pub(crate) store: Store,
-    pub(crate) inbox: Inbox,
-    pub(crate) rules: watch::Receiver<Arc<Rules>>,
-    pub(crate) route: watch::Receiver<Route>,
-    pub(crate) live: Live,
-    pub(crate) statuses: Statuses,
-    pub(crate) metrics: Metrics,
-    pub(crate) clock: Clock,
-    pub(crate) wake_delivery: Wake,
-    pub(crate) costs: Costs,
-    pub(crate) touching: Touching,
-}
+pub(crate) struct InspectTask(pub(crate) ChainParts);
 
 /// Blocks that failed one after the other, whichever they are, before tries become rare.
 const MANY: u32 = 3;
@@ -182,15 +166,16 @@ struct Trouble {
 impl InspectTask {
     /// Inspects what waits until `stop`.
     pub(crate) async fn run(self, stop: StopToken) -> Result<(), StoreError> {
-        if !is_on(&self.config) {
+        if !is_on(&self.0.config) {
             self.turned_off().await?;
             stop.stopped().await;
             return Ok(());
         }
-        let inspector = Inspector::new(&self.chain, &self.config, &self.pool, &self.metrics);
-        let fetcher = Fetcher::build(&self.chain, &self.pool, &self.config, &self.metrics);
-        let reader = StateReader::new(&self.pool, Purpose::Live);
-        let again = Again::new(&self.pool, &StateReader::new(&self.pool, Purpose::Backfill));
+        let inspector =
+            Inspector::new(&self.0.chain, &self.0.config, &self.0.pool, &self.0.metrics);
+        let fetcher = Fetcher::build(&self.0.chain, &self.0.pool, &self.0.config, &self.0.metrics);
+        let reader = StateReader::new(&self.0.pool, Purpose::Live);
+        let again = Again::new(&self.0.pool, &StateReader::new(&self.0.pool, Purpose::Backfill));
         let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(60));
         let mut troubles: HashMap<B256, Trouble> = HashMap::new();
         let mut told = Told::default();
@@ -199,7 +184,7 @@ impl InspectTask {
         let mut rest = Rest::new();
         loop {
             self.skip_old().await?;
-            let pending = self.store.pending_inspections(&self.chain, None, ROUND).await?;
+            let pending = self.0.store.pending_inspections(&self.0.chain, None, ROUND).await?;
             let waits = |hash: &B256| pending.iter().any(|row| row.block.link.block.hash == *hash);
             troubles.retain(|hash, _| waits(hash));
             let now = Instant::now();
@@ -207,7 +192,7 @@ impl InspectTask {
             if rest.until > now {
                 soonest = soonest.min(rest.until);
             }
-            let at_once = rest.at_once(usize::from(self.config.trace_options.parallel), now);
+            let at_once = rest.at_once(usize::from(self.0.config.trace_options.parallel), now);
             for row in &pending {
                 let hash = row.block.link.block.hash;
                 if jobs.len() >= at_once {
@@ -238,13 +223,13 @@ impl InspectTask {
                 () = stop.stopped() => return Ok(()),
                 Some(done) = jobs.next() => {
                     under_way.remove(&done.pending.block.link.block.hash);
-                    let keeps_up = self.pool.block_time().map(|time| {
-                        time * u32::from(self.config.trace_options.parallel)
+                    let keeps_up = self.0.pool.block_time().map(|time| {
+                        time * u32::from(self.0.config.trace_options.parallel)
                     });
                     rest.note(Instant::now(), done.result.is_ok(), done.took, keeps_up);
                     self.finish(done, &mut troubles, &backoff, &mut told).await?;
                 }
-                () = self.inbox.wake.rung() => {}
+                () = self.0.inbox.wake.rung() => {}
                 () = tokio::time::sleep_until(soonest) => {}
             }
         }
@@ -259,22 +244,22 @@ impl InspectTask {
         reader: &StateReader,
         again: &Again,
     ) -> impl Future<Output = Done> + use<> {
-        let rules = Arc::clone(&self.rules.borrow());
+        let rules = Arc::clone(&self.0.rules.borrow());
         let job = Job {
             pending,
             failures,
-            block: self.inbox.take(pending.block.link.block.hash),
+            block: self.0.inbox.take(pending.block.link.block.hash),
             inspector: inspector.clone(),
             fetcher: fetcher.clone(),
             reader: reader.clone(),
-            again: (self.config.traces == TraceMode::Auto).then(|| again.clone()),
+            again: (self.0.config.traces == TraceMode::Auto).then(|| again.clone()),
             rules,
-            chain: self.chain.clone(),
-            only_watched: self.config.trace_options.watch == TraceWatch::Contracts,
-            explorer: self.config.explorer.clone(),
-            clock: self.clock.clone(),
-            costs: self.costs.clone(),
-            touching: self.touching.clone(),
+            chain: self.0.chain.clone(),
+            only_watched: self.0.config.trace_options.watch == TraceWatch::Contracts,
+            explorer: self.0.config.explorer.clone(),
+            clock: self.0.clock.clone(),
+            costs: self.0.costs.clone(),
+            touching: self.0.touching.clone(),
         };
         job.run()
     }
@@ -293,112 +278,122 @@ impl InspectTask {
             Ok(inspection) => inspection,
             Err(error) => {
                 let failures = failures.saturating_add(1);
-                debug!(chain = %self.chain, block = %at, error, failures, "not inspected yet");
-                self.metrics.counter(&signals::INSPECTION_FAILURES, &[self.chain.as_str()]).inc();
+                debug!(chain = %self.0.chain, block = %at, error, failures, "not inspected yet");
+                self.0
+                    .metrics
+                    .counter(&signals::INSPECTION_FAILURES, &[self.0.chain.as_str()])
+                    .inc();
                 let next = Instant::now() + backoff.step(failures);
                 troubles.insert(at.hash, Trouble { failures, next, error });
                 if let Some(block) = block {
-                    self.inbox.put_back(block);
+                    self.0.inbox.put_back(block);
                 }
                 return Ok(());
             }
         };
         let mut commit = self.commit();
-        commit.conditions.extend(told.traces(&self.chain, &self.config, &inspection, commit.at));
+        commit.conditions.extend(told.traces(
+            &self.0.chain,
+            &self.0.config,
+            &inspection,
+            commit.at,
+        ));
         let transactions = inspection.transactions;
         commit.inspected.push(Inspected {
             block: at,
             source: inspection.via.name().to_owned(),
             findings: inspection.findings,
         });
-        let committed = self.store.commit(commit).await?;
+        let committed = self.0.store(commit).await?;
         troubles.remove(&at.hash);
-        if committed.outbox_rows > 0 {
-            self.wake_delivery.ring();
-        }
-        let chain = self.chain.as_str();
-        self.metrics.counter(&signals::INSPECTED_TRANSACTIONS, &[chain]).add(transactions as f64);
+        let chain = self.0.chain.as_str();
+        self.0.metrics.counter(&signals::INSPECTED_TRANSACTIONS, &[chain]).add(transactions as f64);
         for row in &committed.new {
             if row.finding.source.kind() == "detector" {
                 let severity = row.finding.severity.to_string();
                 let labels = [chain, row.finding.source.name(), severity.as_str()];
-                self.metrics.counter(&signals::DETECTOR_FINDINGS, &labels).inc();
+                self.0.metrics.counter(&signals::DETECTOR_FINDINGS, &labels).inc();
             }
         }
-        let waited = self.clock.now().since(pending.since).as_secs_f64();
-        self.metrics.histogram(&signals::INSPECTION_SECONDS, &[chain]).observe(waited);
-        outcome::tell_findings(&self.live, &self.metrics, &committed);
+        let waited = self.0.clock.now().since(pending.since).as_secs_f64();
+        self.0.metrics.histogram(&signals::INSPECTION_SECONDS, &[chain]).observe(waited);
         Ok(())
     }
 
     fn commit(&self) -> Commit {
-        let route = self.route.borrow().clone();
-        let mut commit = Commit::new(self.chain.clone(), self.clock.now(), route);
-        commit.keep_links = u64::from(self.config.reorg_window);
+        let route = self.0.route.borrow().clone();
+        let mut commit = Commit::new(self.0.chain.clone(), self.0.clock.now(), route);
+        commit.keep_links = u64::from(self.0.config.reorg_window);
         commit
     }
 
     /// Lets go what is too far behind, and says so.
     async fn skip_old(&self) -> Result<(), StoreError> {
-        let head = self.statuses.get(&self.chain).and_then(|status| status.head);
-        let window = u64::from(self.config.trace_options.window);
+        let head = self.0.statuses.get(&self.0.chain).and_then(|status| status.head);
+        let window = u64::from(self.0.config.trace_options.window);
         let Some(lowest) = head.and_then(|head| head.block.height.0.checked_sub(window)) else {
             return Ok(());
         };
         loop {
             // `lowest` itself is one too many.
             let below = Some(Height(lowest + 1));
-            let old = self.store.pending_inspections(&self.chain, below, SKIPPED_AT_ONCE).await?;
+            let old =
+                self.0.store.pending_inspections(&self.0.chain, below, SKIPPED_AT_ONCE).await?;
             let (Some(newest), Some(oldest)) = (old.first(), old.last()) else { return Ok(()) };
-            warn!(chain = %self.chain, from = %oldest.block.link.block.height,
+            warn!(chain = %self.0.chain, from = %oldest.block.link.block.height,
                 to = %newest.block.link.block.height, "blocks are left out of the inspection");
             let mut commit = self.commit();
-            commit.findings.push(tell::skipped(&self.chain, oldest, newest, old.len(), commit.at));
+            commit.findings.push(tell::skipped(
+                &self.0.chain,
+                oldest,
+                newest,
+                old.len(),
+                commit.at,
+            ));
             commit.inspected.extend(old.iter().map(|row| Inspected {
                 block: row.block.link.block,
                 source: SKIPPED.to_owned(),
                 findings: Vec::new(),
             }));
-            let committed = self.store.commit(commit).await?;
-            let count = self.metrics.counter(&signals::SKIPPED_INSPECTIONS, &[self.chain.as_str()]);
+            self.0.store(commit).await?;
+            let count =
+                self.0.metrics.counter(&signals::SKIPPED_INSPECTIONS, &[self.0.chain.as_str()]);
             count.add(old.len() as f64);
-            self.wake_delivery.ring();
-            outcome::tell_findings(&self.live, &self.metrics, &committed);
         }
     }
 
     /// Shows how far the inspection is, and tells when blocks wait for long.
     async fn show(&self, told: &mut Told, trouble: Option<&str>) -> Result<(), StoreError> {
-        let summary = self.store.inspection_summary(&self.chain).await?;
-        let head = self.statuses.get(&self.chain).and_then(|status| status.head);
+        let summary = self.0.store.inspection_summary(&self.0.chain).await?;
+        let head = self.0.statuses.get(&self.0.chain).and_then(|status| status.head);
         let status = tell::status(&summary, head.map(|head| head.block.height), told);
-        let chain = [self.chain.as_str()];
-        self.metrics.gauge(&signals::UNINSPECTED_BLOCKS, &chain).set(summary.pending as f64);
+        let chain = [self.0.chain.as_str()];
+        self.0.metrics.gauge(&signals::UNINSPECTED_BLOCKS, &chain).set(summary.pending as f64);
         if let Some(height) = status.inspected {
-            self.metrics.gauge(&signals::INSPECTED_HEIGHT, &chain).set(height.0 as f64);
+            self.0.metrics.gauge(&signals::INSPECTED_HEIGHT, &chain).set(height.0 as f64);
             let lag = head.map_or(0, |head| head.block.height.above(height));
-            self.metrics.gauge(&signals::INSPECTION_LAG, &chain).set(lag as f64);
+            self.0.metrics.gauge(&signals::INSPECTION_LAG, &chain).set(lag as f64);
         }
-        self.statuses.update(&self.chain, |all| all.inspection = Some(status));
-        let now = self.clock.now();
-        let Some(condition) = told.waiting(&self.chain, &summary, trouble, now) else {
+        self.0.statuses.update(&self.0.chain, |all| all.inspection = Some(status));
+        let now = self.0.clock.now();
+        let Some(condition) = told.waiting(&self.0.chain, &summary, trouble, now) else {
             return Ok(());
         };
         let mut commit = self.commit();
         commit.conditions.push(condition);
-        let committed = self.store.commit(commit).await?;
-        self.wake_delivery.ring();
-        outcome::tell_findings(&self.live, &self.metrics, &committed);
+        self.0.store(commit).await?;
         Ok(())
     }
 
     /// Nobody waits for anything any more.
     async fn turned_off(&self) -> Result<(), StoreError> {
         loop {
-            let rows = self.store.pending_inspections(&self.chain, None, SKIPPED_AT_ONCE).await?;
-            let open = self.store.open_conditions().await?;
+            let rows =
+                self.0.store.pending_inspections(&self.0.chain, None, SKIPPED_AT_ONCE).await?;
+            let open = self.0.store.open_conditions().await?;
             let mut commit = self.commit();
-            commit.conditions = tell::all_clear(&self.chain, open.into_iter().map(|open| open.key));
+            commit.conditions =
+                tell::all_clear(&self.0.chain, open.into_iter().map(|open| open.key));
             if rows.is_empty() && commit.conditions.is_empty() {
                 return Ok(());
             }
@@ -407,8 +402,7 @@ impl InspectTask {
                 source: SKIPPED.to_owned(),
                 findings: Vec::new(),
             }));
-            self.store.commit(commit).await?;
-            self.wake_delivery.ring();
+            self.0.store(commit).await?;
         }
     }
 }

@@ -81,8 +81,8 @@ impl Told {
             TraceMode::CallTracer | TraceMode::Parity | TraceMode::Off => "",
         };
         let title = format!(
-            "no endpoint of {chain} gives call traces: transactions{others} are inspected by their receipts \
-             alone, which hides most attacks"
+            "no endpoint of {chain} gives call traces: transactions{others} are inspected by their \
+             receipts alone, which hides most attacks"
         );
         let lacking = self.lacking.clone().unwrap_or_default();
         let finding = FindingBuilder::system(MISSING, AssetId::chain(chain), severity, title, now)

@@ -96,7 +96,6 @@ pub struct PendingOptions {
     /// Which ones: with `contracts`, those that call or name a watched contract, create one, call
     /// one whose code names one, or call what led to one before; with `all`, all that call
     /// anything.
-    #[schemars(with = "TraceWatch")]
     pub watch: TraceWatch,
     /// Transactions that are executed at the same time, 1 to 64.
     pub parallel: u16,
