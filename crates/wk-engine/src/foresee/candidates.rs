@@ -123,19 +123,20 @@ impl Candidates {
         let transaction = &raw.transaction;
         let Some(called) = transaction.to else { return Guess::Yes };
         let is_watched = |address: &Address| decoder.contract(&self.chain, address).is_some();
-        if is_watched(&called) {
+        let function = (called, transaction.selector().unwrap_or_default());
+        if is_watched(&called) || self.touching.leads(&function) {
             return Guess::Yes;
         }
-        let selector = transaction.selector();
         if transaction.input.is_empty() {
             // Coins for somebody: what receives them seldom does more.
             return Guess::No;
         }
         let input = &transaction.input[..transaction.input.len().min(MAX_SEARCHED)];
-        let named = input.windows(20).any(|window| is_watched(&Address::from_slice(window)))
-            || raw.access_list.iter().any(|(address, _)| is_watched(address));
-        let led = self.touching.leads(&(called, selector.unwrap_or_default()));
-        if self.all || named || led { Guess::Yes } else { Guess::AskCode(called) }
+        let named = || {
+            input.windows(20).any(|window| is_watched(&Address::from_slice(window)))
+                || raw.access_list.iter().any(|(address, _)| is_watched(address))
+        };
+        if self.all || named() { Guess::Yes } else { Guess::AskCode(called) }
     }
 }
 

@@ -67,6 +67,8 @@ struct Waits {
     order: u64,
     /// Whether a watched contract takes part in it, as far as is known.
     touches: bool,
+    /// It could not be executed.
+    failed: bool,
 }
 
 /// A transaction that was told of.
@@ -198,7 +200,8 @@ impl Foresee {
         Ok(followed)
     }
 
-    /// A new head has new state: what touches watched contracts is executed again on it.
+    /// A new head has new state: what touches watched contracts, or could not be executed, is executed
+    /// again on it.
     fn take_head(&self, state: &mut State) {
         let head = self.0.statuses.get(&self.0.chain).and_then(|status| status.head);
         let head = head.map(|head| head.block);
@@ -213,7 +216,7 @@ impl Foresee {
         let mut again: Vec<(u64, B256)> = state
             .waits
             .iter()
-            .filter(|(hash, waits)| waits.touches && !state.queue.contains(hash))
+            .filter(|(hash, waits)| (waits.touches || waits.failed) && !state.queue.contains(hash))
             .map(|(hash, waits)| (waits.order, *hash))
             .collect();
         again.sort_unstable();
@@ -242,7 +245,8 @@ impl Foresee {
             oldest.map(|oldest| state.waits.remove(&oldest));
         }
         state.next_order += 1;
-        let waits = Waits { raw, seen_at: at, order: state.next_order, touches: false };
+        let waits =
+            Waits { raw, seen_at: at, order: state.next_order, touches: false, failed: false };
         state.waits.insert(hash, waits);
         state.queue.push_back(hash);
     }
@@ -269,6 +273,9 @@ impl Foresee {
             Err(error) => {
                 count("failed");
                 debug!(chain = %self.0.chain, %hash, error, "a pending transaction was not executed");
+                if let Some(waits) = state.waits.get_mut(&hash) {
+                    waits.failed = true;
+                }
                 return Ok(());
             }
         };
@@ -281,6 +288,7 @@ impl Foresee {
         // It may stand in a block by now; then the block's own inspection has told.
         let Some(waits) = state.waits.get_mut(&hash) else { return Ok(()) };
         waits.touches |= touches;
+        waits.failed = false;
         let transaction = &waits.raw.transaction;
         let sent_as = (transaction.from, transaction.nonce);
         let creates = transaction.to.is_none();
