@@ -1,6 +1,7 @@
 //! Block seen → webhook received, at 10 blocks a second with 200 transactions each and 1,000 rules.
 //!
-//! `cargo bench --profile quick -p watchkeeper --bench live -- [SECONDS]`. Seen is when a plain
+//! `cargo bench --profile quick -p watchkeeper --bench live -- [SECONDS] [inspected]`. With
+//! `inspected` the transactions of each block are traced and inspected, too. Seen is when a plain
 //! WebSocket client of the same node gets the block's `newHeads`; received is when the webhook has
 //! the whole message. Prints quantiles, memory and CPU time of both processes.
 
@@ -39,6 +40,7 @@ fn main() {
 async fn bench() {
     let seconds: u64 =
         std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(20);
+    let inspected = std::env::args().any(|argument| argument == "inspected");
     let anvil = anvil_or_skip!(AnvilOptions {
         mining: Mining::Manual,
         states: 64,
@@ -63,6 +65,7 @@ async fn bench() {
         &anvil.ws_url(),
         &vault.to_string(),
         &receiver.url("/"),
+        inspected,
     ))
     .await;
     watchkeeper.wait_for_height("local", anvil.height().await).await;
@@ -127,7 +130,7 @@ async fn bench() {
 
 /// 1,000 rules, of which one matches once in each block; the others look at the same events and at
 /// other contracts.
-fn config(http: &str, ws: &str, vault: &str, hook: &str) -> String {
+fn config(http: &str, ws: &str, vault: &str, hook: &str, inspected: bool) -> String {
     let mut rules = String::from(
         "  - {id: hit, watch: vault, event: \"Withdraw(address indexed to, uint256 amount)\"}\n",
     );
@@ -142,9 +145,11 @@ fn config(http: &str, ws: &str, vault: &str, hook: &str) -> String {
             ));
         }
     }
-    // Rules are measured: anvil needs seconds to trace one such block, and makes none meanwhile.
+    // Rules are measured, unless told otherwise: anvil needs seconds to trace one such block, and
+    // makes none meanwhile.
+    let traces = if inspected { "auto" } else { "off" };
     format!(
-        "chains:\n  local: {{evm: {{rpc: \"{http}\", ws: \"{ws}\", block_time: 100ms, traces: \"off\"}}}}\ncontracts:\n  vault: {{chain: local, address: \"{vault}\"}}\nrules:\n{rules}receivers:\n  me: {{webhook: {{url: \"{hook}\"}}}}\n"
+        "chains:\n  local: {{evm: {{rpc: \"{http}\", ws: \"{ws}\", block_time: 100ms, traces: \"{traces}\"}}}}\ncontracts:\n  vault: {{chain: local, address: \"{vault}\"}}\nrules:\n{rules}receivers:\n  me: {{webhook: {{url: \"{hook}\"}}}}\n"
     )
 }
 
