@@ -55,7 +55,9 @@ fn places(value: &Value, at: &str, all: &mut Vec<String>) {
 
 /// What a changed hex digit does: another value of the same shape.
 fn bend(value: &Value, digit: usize) -> Value {
-    let Some(text) = value.as_str().filter(|text| text.len() > 2) else { return json!("0x1") };
+    // An earlier change may have put any text here.
+    let hex = value.as_str().filter(|text| text.len() > 2 && text.is_ascii());
+    let Some(text) = hex else { return json!("0x1") };
     let at = 2 + digit % (text.len() - 2);
     let mut bytes = text.as_bytes().to_vec();
     bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
