@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Watchkeeper, run};
 use serde_json::{Value, json};
-use wk_model::U256;
-use wk_testkit::{Anvil, Fixture, Receiver, anvil_or_skip, ether};
+use wk_model::{Address, U256};
+use wk_testkit::{Anvil, Fixture, Receiver, Tx, anvil_or_skip, ether};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -122,6 +122,35 @@ const TWINS: &[(&str, Twin)] = &[
     ("PoolTidied", Unlike("token_mechanics")),
     ("TaxedThereAndBack", Unlike("token_mechanics")),
     ("RewardDelivered", Unlike("token_mechanics")),
+    ("WalletEmptied", Noticed("key_compromise")),
+    ("StoreForwarded", Noticed("key_compromise")),
+    ("TokensRescued", Noticed("key_compromise")),
+    ("CoinsWithdrawn", Noticed("key_compromise")),
+    ("BasketRedeemed", Harmless),
+    ("EarnedCollected", Harmless),
+    ("StoreFilled", Harmless),
+    ("WagesPaid", Unlike("key_compromise")),
+    ("KeysChanged", Unlike("key_compromise")),
+    ("EarningsForwarded", Unlike("key_compromise")),
+    ("PermitPhished", Noticed("phishing")),
+    ("HistoryPoisoned", Noticed("phishing")),
+    ("GiftPromised", Noticed("phishing")),
+    ("UpdatePromised", Noticed("phishing")),
+    ("DepositByPermit", Unlike("phishing")),
+    ("EmptyPayments", Unlike("phishing")),
+    ("GiftKept", Unlike("phishing")),
+    ("RewardAtOnce", Attack("business_logic")),
+    ("RewardOnLoan", Attack("business_logic")),
+    ("SoldBackDearer", Attack("business_logic")),
+    ("RewardWaitedFor", Harmless),
+    ("SoldElsewhere", Harmless),
+    ("SoldBackCheaper", Harmless),
+    ("LootMixed", Noticed("fund_flow")),
+    ("CoinsMixed", Noticed("fund_flow")),
+    ("CoinsUnmixed", Noticed("fund_flow")),
+    ("NameRegistered", Unlike("fund_flow")),
+    ("CoinsWrapped", Unlike("fund_flow")),
+    ("TicketRedeemed", Unlike("fund_flow")),
 ];
 
 fn config(anvil: &Anvil, hook: &str, rest: &str) -> String {
@@ -141,7 +170,25 @@ receivers:
 
 /// What a scene's actor needs to begin with.
 fn stake(name: &str) -> U256 {
-    if matches!(name, "ReentrancySame" | "ReentrancyCross") { ether(1) } else { U256::ZERO }
+    match name {
+        "ReentrancySame" | "ReentrancyCross" | "GiftPromised" | "UpdatePromised" | "GiftKept" => {
+            ether(1)
+        }
+        _ => U256::ZERO,
+    }
+}
+
+/// A transaction in which a scene's actor runs, or does what it is that people call themselves.
+fn play(name: &str, actor: Address) -> Tx {
+    let tx = Anvil::play(actor, stake(name));
+    let function: u32 = match name {
+        "GiftPromised" | "GiftKept" => 0x4e71_d92d, // claim()
+        "UpdatePromised" => 0xaf34_7b61,            // securityUpdate()
+        "TokensRescued" => 0xdd8c_2e0f,             // rescueTokens()
+        "CoinsWithdrawn" => 0x4311_de8f,            // ownerWithdraw()
+        _ => return tx,
+    };
+    tx.data(function.to_be_bytes().to_vec().into())
 }
 
 /// Every message about a transaction so far.
@@ -161,7 +208,7 @@ async fn attacks_are_told_at_once_and_their_twins_are_left_alone() {
     for (name, twin) in TWINS {
         let actor = anvil.set_scene(name, ether(10)).await;
         let sent = Instant::now();
-        let receipt = anvil.execute(&Anvil::play(actor, stake(name))).await;
+        let receipt = anvil.execute(&play(name, actor)).await;
         assert_eq!(receipt["status"], "0x1", "{name} cannot be played");
         let tx = receipt["transactionHash"].clone();
         if let Attack(class) | Noticed(class) = twin {
