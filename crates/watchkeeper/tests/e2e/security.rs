@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Watchkeeper, run};
 use serde_json::{Value, json};
-use wk_model::U256;
-use wk_testkit::{Anvil, Fixture, Receiver, anvil_or_skip, ether};
+use wk_model::{Address, U256};
+use wk_testkit::{Anvil, Fixture, Receiver, Tx, anvil_or_skip, ether};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -16,11 +16,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 enum Twin {
     /// An attack of this class, at P0 or P1.
     Attack(&'static str),
+    /// Something of this class, at any severity: what one transaction of it shows is often honest, so
+    /// that its detector never, or only when more speaks for it, tells it at P0 or P1.
+    Noticed(&'static str),
     /// Nothing at P0 or P1.
     Harmless,
+    /// Nothing at P0 or P1, and nothing of this class: the look-alike of what is only noticed.
+    Unlike(&'static str),
 }
 
-use Twin::{Attack, Harmless};
+use Twin::{Attack, Harmless, Noticed, Unlike};
 
 /// Each scene with what is to be told of it.
 const TWINS: &[(&str, Twin)] = &[
@@ -40,7 +45,10 @@ const TWINS: &[(&str, Twin)] = &[
     ("RoundTrip", Harmless),
     ("OwnershipTaken", Attack("access_control")),
     ("InitializedAgain", Attack("access_control")),
+    ("AdminOfNobody", Attack("access_control")),
+    ("ModuleOfStranger", Attack("access_control")),
     ("OwnershipHandedOn", Harmless),
+    ("ModuleOfOwner", Harmless),
     ("OwnerSweeps", Harmless),
     ("FreshInitialized", Harmless),
     ("DrainOne", Attack("arbitrary_call")),
@@ -54,10 +62,102 @@ const TWINS: &[(&str, Twin)] = &[
     ("Withdrawal", Harmless),
     ("VotesOnLoan", Attack("governance")),
     ("VotesOfOwn", Attack("governance")),
+    ("LawOnLoan", Attack("governance")),
     ("PlainVote", Harmless),
     ("GrantPaid", Harmless),
+    ("ProposalMade", Harmless),
     ("WrappedAround", Attack("arithmetic")),
+    ("FeeWrappedAround", Attack("arithmetic")),
+    ("HalvesWrappedAround", Attack("arithmetic")),
+    ("SumWrappedAround", Noticed("arithmetic")),
+    ("BelowNothing", Noticed("arithmetic")),
     ("PaidToMany", Harmless),
+    ("AmountsPaidToMany", Unlike("arithmetic")),
+    ("AllOfIt", Unlike("arithmetic")),
+    ("LessOfIt", Unlike("arithmetic")),
+    ("EmptyMarket", Attack("donation_inflation")),
+    ("EmptyMarketOwn", Attack("donation_inflation")),
+    ("CapSteppedOver", Attack("donation_inflation")),
+    ("FirstInHalf", Noticed("donation_inflation")),
+    ("FirstInForNothing", Unlike("donation_inflation")),
+    ("EarningsBrought", Unlike("donation_inflation")),
+    ("VaultSeeded", Unlike("donation_inflation")),
+    ("GiftAndLeave", Unlike("donation_inflation")),
+    ("VoucherAgain", Attack("signature_replay")),
+    ("OrderCarriedAgain", Attack("signature_replay")),
+    ("SignatureShared", Attack("signature_replay")),
+    ("SignedByNobody", Noticed("signature_replay")),
+    ("PermitNotLookedAt", Noticed("signature_replay")),
+    ("VouchersCashed", Unlike("signature_replay")),
+    ("OrderCarriedOnce", Unlike("signature_replay")),
+    ("PermitBrought", Unlike("signature_replay")),
+    ("OfferInParts", Unlike("signature_replay")),
+    ("KeeperReplaced", Attack("bridge")),
+    ("MinterByMessage", Attack("bridge")),
+    ("AttesterEnabled", Attack("bridge")),
+    ("NeverProven", Noticed("bridge")),
+    ("DepositOfNothing", Noticed("bridge")),
+    ("UnlockedForOneself", Harmless),
+    ("UnlockedForOther", Unlike("bridge")),
+    ("ApplicationTold", Unlike("bridge")),
+    ("AttesterRotated", Unlike("bridge")),
+    ("ProvenForOther", Unlike("bridge")),
+    ("DepositOfTokens", Unlike("bridge")),
+    ("LiquidityPulled", Noticed("rug_pull")),
+    ("PulledByRouter", Noticed("rug_pull")),
+    ("FarmMigrated", Noticed("rug_pull")),
+    ("OneOfManyLeaves", Unlike("rug_pull")),
+    ("LiquidityMoved", Unlike("rug_pull")),
+    ("RewardSold", Unlike("rug_pull")),
+    ("UpgradedAndTaken", Noticed("proxy_upgrade")),
+    ("TakenByUpgrade", Noticed("proxy_upgrade")),
+    ("BeaconTurned", Noticed("proxy_upgrade")),
+    ("UpgradedInTime", Unlike("proxy_upgrade")),
+    ("UpgradedWithMigration", Unlike("proxy_upgrade")),
+    ("ProxyLaunched", Unlike("proxy_upgrade")),
+    ("PaidThroughProxy", Unlike("proxy_upgrade")),
+    ("PoolBurnt", Attack("token_mechanics")),
+    ("PoolRewarded", Attack("token_mechanics")),
+    ("SelfDoubled", Attack("token_mechanics")),
+    ("PoolTidied", Unlike("token_mechanics")),
+    ("TaxedThereAndBack", Unlike("token_mechanics")),
+    ("RewardDelivered", Unlike("token_mechanics")),
+    ("WalletEmptied", Noticed("key_compromise")),
+    ("StoreForwarded", Noticed("key_compromise")),
+    ("TokensRescued", Noticed("key_compromise")),
+    ("CoinsWithdrawn", Noticed("key_compromise")),
+    ("BasketRedeemed", Harmless),
+    ("EarnedCollected", Harmless),
+    ("StoreFilled", Harmless),
+    ("WagesPaid", Unlike("key_compromise")),
+    ("KeysChanged", Unlike("key_compromise")),
+    ("EarningsForwarded", Unlike("key_compromise")),
+    ("PermitPhished", Noticed("phishing")),
+    ("HistoryPoisoned", Noticed("phishing")),
+    ("GiftPromised", Noticed("phishing")),
+    ("UpdatePromised", Noticed("phishing")),
+    ("DepositByPermit", Unlike("phishing")),
+    ("EmptyPayments", Unlike("phishing")),
+    ("GiftKept", Unlike("phishing")),
+    ("RewardAtOnce", Attack("business_logic")),
+    ("RewardOnLoan", Attack("business_logic")),
+    ("SoldBackDearer", Attack("business_logic")),
+    ("RewardWaitedFor", Harmless),
+    ("SoldElsewhere", Harmless),
+    ("SoldBackCheaper", Harmless),
+    // That chance was foreseen is what the same detector says less surely, and only `inspect` shows.
+    ("FlipForeseen", Attack("business_logic")),
+    ("LossUndone", Attack("business_logic")),
+    ("WinnerBred", Attack("business_logic")),
+    ("TicketBought", Unlike("business_logic")),
+    ("ChangeGivenBack", Unlike("business_logic")),
+    ("PrizeCollected", Unlike("business_logic")),
+    ("LootMixed", Noticed("fund_flow")),
+    ("CoinsMixed", Noticed("fund_flow")),
+    ("CoinsUnmixed", Noticed("fund_flow")),
+    ("NameRegistered", Unlike("fund_flow")),
+    ("CoinsWrapped", Unlike("fund_flow")),
+    ("TicketRedeemed", Unlike("fund_flow")),
 ];
 
 fn config(anvil: &Anvil, hook: &str, rest: &str) -> String {
@@ -77,7 +177,26 @@ receivers:
 
 /// What a scene's actor needs to begin with.
 fn stake(name: &str) -> U256 {
-    if matches!(name, "ReentrancySame" | "ReentrancyCross") { ether(1) } else { U256::ZERO }
+    match name {
+        "ReentrancySame" | "ReentrancyCross" | "GiftPromised" | "UpdatePromised" | "GiftKept" => {
+            ether(1)
+        }
+        _ => U256::ZERO,
+    }
+}
+
+/// A transaction in which a scene's actor runs, or does what it is that people call themselves.
+fn play(name: &str, actor: Address) -> Tx {
+    // What depends on chance takes another way when it is tried first than when it is sent.
+    let tx = Anvil::play(actor, stake(name)).gas(5_000_000);
+    let function: u32 = match name {
+        "GiftPromised" | "GiftKept" => 0x4e71_d92d, // claim()
+        "UpdatePromised" => 0xaf34_7b61,            // securityUpdate()
+        "TokensRescued" => 0xdd8c_2e0f,             // rescueTokens()
+        "CoinsWithdrawn" => 0x4311_de8f,            // ownerWithdraw()
+        _ => return tx,
+    };
+    tx.data(function.to_be_bytes().to_vec().into())
 }
 
 /// Every message about a transaction so far.
@@ -97,10 +216,10 @@ async fn attacks_are_told_at_once_and_their_twins_are_left_alone() {
     for (name, twin) in TWINS {
         let actor = anvil.set_scene(name, ether(10)).await;
         let sent = Instant::now();
-        let receipt = anvil.execute(&Anvil::play(actor, stake(name))).await;
+        let receipt = anvil.execute(&play(name, actor)).await;
         assert_eq!(receipt["status"], "0x1", "{name} cannot be played");
         let tx = receipt["transactionHash"].clone();
-        if let Attack(class) = twin {
+        if let Attack(class) | Noticed(class) = twin {
             let told = |message: &Value| {
                 message["finding"]["position"]["tx"] == tx && message["finding"]["class"] == *class
             };
@@ -134,10 +253,16 @@ async fn attacks_are_told_at_once_and_their_twins_are_left_alone() {
             })
             .collect();
         println!("{name:<20} {}", shown.join("\n                     "));
-        let severe = told
-            .iter()
-            .any(|message| matches!(message["finding"]["severity"].as_str(), Some("P0" | "P1")));
-        if severe != matches!(twin, Attack(_)) {
+        let severe =
+            |message: &Value| matches!(message["finding"]["severity"].as_str(), Some("P0" | "P1"));
+        let of = |message: &Value, class: &str| message["finding"]["class"] == class;
+        let right = match twin {
+            Attack(class) => told.iter().any(|message| severe(message) && of(message, class)),
+            Noticed(class) => told.iter().any(|message| of(message, class)),
+            Harmless => !told.iter().any(severe),
+            Unlike(class) => !told.iter().any(|message| severe(message) || of(message, class)),
+        };
+        if !right {
             wrong.push(format!("{name}: {shown:?}, expected {twin:?}"));
         }
     }
