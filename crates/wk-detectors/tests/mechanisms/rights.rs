@@ -188,9 +188,14 @@ fn key_compromise() -> Vec<Case> {
     let withdrawn =
         call("vault", "adminWithdraw(address)", &[who("thief")]).calls([pay("thief", 900)]);
     let scattered = call("vault", "run(bytes)", &[num(32), num(0)]).calls([
-        transfer("usd", "thief", 9),
-        transfer("dai", "thief", 8),
-        transfer("tkn", "thief", 7),
+        transfer("usd", "loot", 9),
+        transfer("dai", "loot", 8),
+        transfer("tkn", "loot", 7),
+    ]);
+    let earned = call("rewards", "collect()", &[]).calls([
+        transfer("usd", "user", 9),
+        transfer("dai", "user", 8),
+        transfer("tkn", "user", 7),
     ]);
     let own_withdrawal =
         call("vault", "withdrawMine(uint256)", &[num(5)]).calls([transfer("usd", "user", 5)]);
@@ -205,6 +210,7 @@ fn key_compromise() -> Vec<Case> {
         ("a withdrawal", Harmless(class), tx("user", own_withdrawal)),
         ("liquidity taken out", Harmless(class), tx("user", liquidity)),
         ("old tokens for new", Harmless(class), tx("user", exchanged)),
+        ("several rewards collected", Harmless(class), tx("user", earned)),
     ]
 }
 
