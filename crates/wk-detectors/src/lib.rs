@@ -39,6 +39,7 @@ mod unexplained_gain;
 
 use wk_trace::{Traces, TxTrace};
 
+pub use attacker_contract::NAME as ATTACKER_CONTRACT;
 pub use case::{Case, Loan};
 pub use config::Config;
 pub use finding::{Class, Evidence, TxFinding};

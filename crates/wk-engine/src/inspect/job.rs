@@ -169,7 +169,7 @@ impl Job {
             again.look(&self.chain, &block, decoder, detectors, &mut looked).await;
         }
         for LookedAt { trace, report } in &mut looked {
-            report.findings.extend(creations(decoder, &self.chain, trace));
+            creations(decoder, &self.chain, trace, detectors, &mut report.findings);
             if !finding::watched(decoder, &self.chain, trace).is_empty() {
                 self.touching.learn(trace);
             }
@@ -182,8 +182,7 @@ impl Job {
             .iter()
             .filter(|looked| !looked.report.findings.is_empty())
             .filter(|looked| {
-                !self.only_watched
-                    || !finding::watched(decoder, &self.chain, &looked.trace).is_empty()
+                !self.only_watched || finding::concerns_watched(decoder, &self.chain, looked)
             })
             .collect();
         let tokens: Vec<Address> =

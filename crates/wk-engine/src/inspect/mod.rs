@@ -36,7 +36,7 @@ use job::{Done, Job};
 use tell::Told;
 
 pub(crate) use creation::creations;
-pub(crate) use finding::{Place, findings, tokens_of, watched};
+pub(crate) use finding::{Place, concerns_watched, findings, tokens_of, watched};
 pub use job::{Inspection, Inspector};
 pub use look::{LookedAt, look};
 pub(crate) use tokens::Tokens;
