@@ -36,6 +36,7 @@ mod signatures;
 mod sybil;
 mod token_mechanics;
 mod unexplained_gain;
+pub mod usage;
 
 use wk_model::Severity;
 use wk_trace::{Traces, TxTrace};
