@@ -218,7 +218,7 @@ impl View<'_> {
         };
         let (what, preposition) = match found.class {
             // Worth a look, and no attack by themselves.
-            Class::FundFlow | Class::ProxyUpgrade => ("", "at"),
+            Class::FundFlow | Class::ProxyUpgrade | Class::UnusualUse => ("", "at"),
             // Words that say it all.
             Class::AttackContract | Class::KeyCompromise | Class::Phishing | Class::RugPull => {
                 ("", "against")
