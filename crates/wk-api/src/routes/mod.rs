@@ -18,6 +18,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -37,7 +38,12 @@ pub(crate) struct App {
     pub(crate) anonymous: Option<Role>,
     pub(crate) hosts: Arc<[String]>,
     pub(crate) stop: StopToken,
+    /// One place for each client that listens to live events.
+    pub(crate) listeners: Arc<Semaphore>,
 }
+
+/// Clients that listen to live events at the same time; each is an open connection.
+const MOST_LISTENERS: usize = 256;
 
 /// Requests carry small JSON documents at most.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -89,7 +95,13 @@ pub fn openapi() -> String {
 
 /// The whole server.
 pub(crate) fn router(handle: Handle, options: ServeOptions, stop: StopToken) -> Router {
-    let app = App { handle, anonymous: options.anonymous, hosts: options.hosts.into(), stop };
+    let app = App {
+        handle,
+        anonymous: options.anonymous,
+        hosts: options.hosts.into(),
+        stop,
+        listeners: Arc::new(Semaphore::new(MOST_LISTENERS)),
+    };
     let (api, _) = api().split_for_parts();
     let guarded = api
         .route("/metrics", get(status::metrics))
