@@ -16,7 +16,9 @@ export function count(value: number): string {
 /** A number with at most `places` digits after the point. */
 export function decimal(value: number, places = 2): string {
   if (!Number.isFinite(value)) return "–";
-  if (value !== 0 && Math.abs(value) < 10 ** -places) return value.toExponential(1);
+  // Small ones keep two digits that say something.
+  const needed = value === 0 ? places : Math.min(9, Math.max(places, 1 - Math.floor(Math.log10(Math.abs(value)))));
+  if (needed > places) return decimal(value, needed);
   const [whole = "0", rest = ""] = Math.abs(value).toFixed(places).split(".");
   const kept = rest.replace(/0+$/, "");
   return `${value < 0 ? "−" : ""}${grouped(whole)}${kept === "" ? "" : `.${kept}`}`;
@@ -36,8 +38,8 @@ export function amount(text: string, decimals: number): string {
 }
 
 /** Wei as a price of gas. */
-export function gwei(text: string): string {
-  return decimal(Number(text) / 1e9, 3);
+export function gasPrice(wei: number): string {
+  return wei < 1e6 ? `${count(wei)}${THIN}wei` : `${decimal(wei / 1e9, 3)}${THIN}gwei`;
 }
 
 /** A share of 1 in percent. */

@@ -42,7 +42,8 @@ export interface Bar {
 /** Numbers one after the other, as bars from zero. */
 export function Bars({ bars, label, height = 64 }: { bars: Bar[]; label: string; height?: number }) {
   const top = Math.max(...bars.map((bar) => bar.of ?? bar.value), 1e-9);
-  const width = 100 / Math.max(1, bars.length);
+  // A few bars do not fill the width.
+  const width = 100 / Math.max(14, bars.length);
   return (
     <svg className="bars" viewBox={`0 0 100 ${height}`} style={{ height }} preserveAspectRatio="none" role="img" aria-label={label}>
       {bars.map((bar, place) => {

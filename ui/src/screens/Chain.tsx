@@ -1,7 +1,7 @@
 // A chain: its blocks, what they used and cost, how settled they are, what was looked at, and who
 // tells us of it.
 import { type Chain, type Coverage, type Endpoint, type RecentBlock, useGet, usePages } from "../api/client";
-import { count, decimal, gwei, moment, percent, si, span } from "../lib/format";
+import { count, decimal, gasPrice, moment, percent, si, span } from "../lib/format";
 import { language } from "../lib/language";
 import { change, to, usePlace } from "../lib/router";
 import { useWords, word } from "../lib/words";
@@ -113,7 +113,7 @@ function Vitals({ chain }: { chain: Chain }) {
                   [t.finality.finalized, behind(finalized)],
                   [t.chain.blockTime, seconds > 0 ? span((seconds * 1000) / (standing.length - 1), shown) : "–"],
                   [t.chain.tps, seconds > 0 ? decimal(transactions / seconds, 2) : "–"],
-                  [t.chain.baseFee, fee == null ? "–" : `${gwei(fee)} gwei`],
+                  [t.chain.baseFee, fee == null ? "–" : gasPrice(Number(fee))],
                   [t.chain.id, chain.chain_id == null ? "–" : String(chain.chain_id)],
                   [t.chain.queue, count(chain.queued)],
                 ]}
@@ -154,13 +154,13 @@ function Drawings({ blocks, standing }: { blocks: RecentBlock[]; standing: Recen
       </Panel>
       <Panel
         title={t.chain.fees}
-        aside={<span className="muted">{fees.length === 0 ? "–" : `${gwei(String(fees.at(-1)))} gwei`}</span>}
+        aside={<span className="muted">{fees.length === 0 ? "–" : gasPrice(fees.at(-1) ?? 0)}</span>}
         className="tile"
       >
         {fees.length < 2 ? (
           <Empty>{t.chain.noFees}</Empty>
         ) : (
-          <Line points={fees} label={t.chain.feesLabel(gwei(String(Math.min(...fees))), gwei(String(Math.max(...fees))))} />
+          <Line points={fees} label={t.chain.feesLabel(gasPrice(Math.min(...fees)), gasPrice(Math.max(...fees)))} />
         )}
       </Panel>
       <Panel

@@ -91,7 +91,7 @@ function Costs({ of }: { of: ContractCosts }) {
               {of.functions.map((one) => (
                 <tr key={one.function ?? ""}>
                   <td>
-                    <Raw mono>{one.function ?? "–"}</Raw>
+                    <Raw mono>{one.signature ?? one.function ?? "–"}</Raw>
                   </td>
                   <td className="number" data-name={t.contracts.calls}>{count(one.calls)}</td>
                   <td className="number" data-name={t.contracts.failed}>{percent(one.error_rate ?? 0)}</td>

@@ -203,7 +203,7 @@ export const en = {
     gasLabel: (n: number, share: string) => `Gas used by each of the last ${n} blocks; ${share} of what they could have used`,
     fees: "Base fee",
     noFees: "This chain has no base fee, or too few blocks came yet.",
-    feesLabel: (low: string, high: string) => `Base fee of the last blocks, from ${low} to ${high} gwei`,
+    feesLabel: (low: string, high: string) => `Base fee of the last blocks, from ${low} to ${high}`,
     transactions: "Transactions",
     transactionsLabel: (n: number) => `Transactions in each of the last ${n} blocks`,
     reorgs: "Reorganisations",

@@ -202,7 +202,7 @@ export const zh: Words = {
     gasLabel: (n, share) => `最近 ${n} 个区块的 Gas 用量，占上限的 ${share}`,
     fees: "基础费",
     noFees: "此链没有基础费，或区块还太少。",
-    feesLabel: (low, high) => `最近区块的基础费，${low} 到 ${high} gwei`,
+    feesLabel: (low, high) => `最近区块的基础费，${low} 到 ${high}`,
     transactions: "交易",
     transactionsLabel: (n) => `最近 ${n} 个区块的交易数`,
     reorgs: "重组",

@@ -18,12 +18,13 @@ const MOST: usize = 8;
 const LONGEST: usize = 200;
 
 /// What to look for.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchQuery {
     /// A transaction's or block's hash, an address, a block number, a finding's id, or part of a
-    /// name or of a finding.
+    /// name or of a finding. Nothing finds nothing.
+    #[serde(default)]
     q: String,
 }
 
