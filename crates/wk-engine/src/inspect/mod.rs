@@ -12,6 +12,7 @@ mod job;
 mod look;
 mod tell;
 mod tokens;
+mod transaction;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -39,7 +40,10 @@ pub(crate) use creation::creations;
 pub(crate) use finding::{Place, findings, tokens_of, watched};
 pub use job::{Inspection, Inspector};
 pub use look::{LookedAt, look};
+pub use tokens::Token;
 pub(crate) use tokens::Tokens;
+pub(crate) use transaction::{Looking, height_of};
+pub use transaction::{Named, Transaction, TransactionError};
 
 /// Fresh blocks that are kept at hand, so that they need not be fetched again.
 const AT_HAND: usize = 32;
