@@ -135,7 +135,8 @@ fn used_after(case: &Case<'_>, at: u32, contract: Party) -> bool {
     })
 }
 
-/// A function with an internal name, called by the sender's side.
+/// A function with an internal name, called by the sender's side; surer when it is told to act on an
+/// account of somebody else, as such functions are when nobody checks whose it is.
 fn internal(case: &Case<'_>) -> Option<TxFinding> {
     if !case.has_role(Role::InternalName) {
         return None;
@@ -147,12 +148,18 @@ fn internal(case: &Case<'_>) -> Option<TxFinding> {
             && case.is_side(frame.from)
             && !case.is_fresh(frame.to)
     })?;
+    let whose = case.trace.word_address(frame, 0);
+    let of_another = whose.is_some_and(|whose| {
+        !whose.is_zero() && !case.trace.party(&whose).is_some_and(|party| case.is_side(party))
+    });
+    let (severity, confidence) = if of_another { (Severity::P1, 70) } else { (Severity::P2, 60) };
     Some(
-        TxFinding::new(NAME, Class::AccessControl, Severity::P2, 60)
+        TxFinding::new(NAME, Class::AccessControl, severity, confidence)
             .with("pattern", "internal_function")
             .party(case, "victim", frame.to)
             .with("frame", at)
-            .with("function", format!("0x{:08x}", case.selector(at))),
+            .with("function", format!("0x{:08x}", case.selector(at)))
+            .with("acts_on", whose.map(|whose| format!("{whose:#x}"))),
     )
 }
 

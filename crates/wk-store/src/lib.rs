@@ -23,6 +23,7 @@ mod store;
 mod stored;
 mod tokens;
 mod upgrades;
+mod usage;
 mod writer;
 
 pub use backup::{StoreSize, StoreStats};
@@ -44,3 +45,4 @@ pub use rule_errors::RuleErrorRow;
 pub use store::{SIGNALS, Store};
 pub use tokens::{Role, TokenId, TokenRow, TokenSecret};
 pub use upgrades::UpgradeRow;
+pub use usage::{ContractUse, Learned};
