@@ -1,9 +1,9 @@
 //! Block seen → webhook received, at 10 blocks a second with 200 transactions each and 1,000 rules.
 //!
-//! `cargo bench --profile quick -p watchkeeper --bench live -- [SECONDS] [inspected]`. With
-//! `inspected` the transactions of each block are traced and inspected, too. Seen is when a plain
-//! WebSocket client of the same node gets the block's `newHeads`; received is when the webhook has
-//! the whole message. Prints quantiles, memory and CPU time of both processes.
+//! `cargo bench --profile quick -p watchkeeper --bench live -- [SECONDS]`. The transactions of each
+//! block are traced and inspected, too, as is the default. Seen is when a plain WebSocket client of
+//! the same node gets the block's `newHeads`; received is when the webhook has the whole message.
+//! Prints quantiles, memory and CPU time of both processes, and how far the inspection came.
 
 #![allow(
     clippy::print_stdout,
@@ -40,7 +40,6 @@ fn main() {
 async fn bench() {
     let seconds: u64 =
         std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(20);
-    let inspected = std::env::args().any(|argument| argument == "inspected");
     let anvil = anvil_or_skip!(AnvilOptions {
         mining: Mining::Manual,
         states: 64,
@@ -65,7 +64,6 @@ async fn bench() {
         &anvil.ws_url(),
         &vault.to_string(),
         &receiver.url("/"),
-        inspected,
     ))
     .await;
     watchkeeper.wait_for_height("local", anvil.height().await).await;
@@ -93,6 +91,8 @@ async fn bench() {
     })
     .await;
 
+    let chain = watchkeeper.get("/api/v1/chains/local").await;
+    let inspection = &chain["inspection"];
     let seen = seen.lock().clone();
     let mut latencies: Vec<f64> = receiver
         .accepted()
@@ -126,11 +126,15 @@ async fn bench() {
         after.0 - before.0,
         after.1 - before.1,
     );
+    println!(
+        "inspected by {} up to block {}, {} blocks wait",
+        inspection["source"], inspection["inspected"], inspection["pending"],
+    );
 }
 
 /// 1,000 rules, of which one matches once in each block; the others look at the same events and at
 /// other contracts.
-fn config(http: &str, ws: &str, vault: &str, hook: &str, inspected: bool) -> String {
+fn config(http: &str, ws: &str, vault: &str, hook: &str) -> String {
     let mut rules = String::from(
         "  - {id: hit, watch: vault, event: \"Withdraw(address indexed to, uint256 amount)\"}\n",
     );
@@ -145,11 +149,8 @@ fn config(http: &str, ws: &str, vault: &str, hook: &str, inspected: bool) -> Str
             ));
         }
     }
-    // Rules are measured, unless told otherwise: anvil needs seconds to trace one such block, and
-    // makes none meanwhile.
-    let traces = if inspected { "auto" } else { "off" };
     format!(
-        "chains:\n  local: {{evm: {{rpc: \"{http}\", ws: \"{ws}\", block_time: 100ms, traces: \"{traces}\"}}}}\ncontracts:\n  vault: {{chain: local, address: \"{vault}\"}}\nrules:\n{rules}receivers:\n  me: {{webhook: {{url: \"{hook}\"}}}}\n"
+        "chains:\n  local: {{evm: {{rpc: \"{http}\", ws: \"{ws}\", block_time: 100ms}}}}\ncontracts:\n  vault: {{chain: local, address: \"{vault}\"}}\nrules:\n{rules}receivers:\n  me: {{webhook: {{url: \"{hook}\"}}}}\n"
     )
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn change(batch: &mut Batch<'_>, condition: &Condition) -> Result<(),
             last => {
                 let occurrence = last.map_or(0, |last| last.occurrence).saturating_add(1);
                 let mut finding = finding.as_ref().clone();
-                finding.id = occurrence_id(key, occurrence);
+                finding.id = occurrence_id(key, occurrence, batch.at);
                 // It ends when it is cleared, not when a block goes: no position is given.
                 findings::insert(batch, &finding, None, FindingStatus::Active)?;
                 let sql = "INSERT INTO conditions
@@ -107,13 +107,16 @@ fn last(connection: &Connection, key: &ConditionKey) -> Result<Option<Last>, Sto
     })
 }
 
-fn occurrence_id(key: &ConditionKey, occurrence: u64) -> FindingId {
+/// The name of an occurrence. Its time is a part, since the count begins anew once all is forgotten,
+/// while receivers may still know the names that were.
+fn occurrence_id(key: &ConditionKey, occurrence: u64, raised_at: Timestamp) -> FindingId {
     FindingId::of(&[
         b"condition",
         key.trouble.as_bytes(),
         key.asset.as_str().as_bytes(),
         key.subject.as_bytes(),
         &occurrence.to_be_bytes(),
+        &raised_at.0.to_be_bytes(),
     ])
 }
 

@@ -34,7 +34,7 @@ pub use commit::{
 pub use conditions::OpenCondition;
 pub use coverage::{CoverageQuery, CoverageSummary};
 pub use error::{OpenStore, StoreError};
-pub use findings::{FindingCount, FindingQuery, FindingRow, FindingSource};
+pub use findings::{FindingCount, FindingHistory, FindingQuery, FindingRow, FindingSource};
 pub use inspections::{
     Inspected, InspectedBy, InspectionSummary, PendingInspection, SKIPPED, Uninspected,
 };

@@ -218,6 +218,26 @@ fn event(text: &str) -> Option<Event> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn listeners_beyond_what_is_allowed_are_refused_until_one_goes() {
+    let anvil = anvil_or_skip!();
+    let watchkeeper = Watchkeeper::start(&every_block(&anvil, "")).await;
+    let listen = || ask(&watchkeeper, "GET", "/api/v1/stream", None).send();
+    let mut listeners = Vec::new();
+    for _ in 0..256 {
+        let answer = listen().await.expect("the program answers");
+        assert_eq!(answer.status(), StatusCode::OK);
+        listeners.push(answer);
+    }
+    let refused = listen().await.expect("the program answers");
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(listeners.pop());
+    wait_until("a place is free", PATIENCE, async || {
+        listen().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn live_events_come_as_they_happen_and_are_caught_up_on() {
     let anvil = anvil_or_skip!();
     let watchkeeper = Watchkeeper::start(&every_block(&anvil, "")).await;

@@ -1,6 +1,7 @@
 //! Live events as server-sent events.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -8,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use wk_engine::{LiveEvent, Numbered};
@@ -28,9 +30,12 @@ const TOPICS: [&str; 3] = ["block", "finding", "health"];
 ///
 /// Each event has an `id`; a client that comes back with `Last-Event-ID` gets what it missed, as far
 /// as it is kept (1,024 events). An event `lost` says that the client was too slow and how many
-/// events it did not get. A comment comes every 15 seconds while nothing happens.
+/// events it did not get. A comment comes every 15 seconds while nothing happens. 256 clients may
+/// listen at the same time; others are refused with status 503.
 #[utoipa::path(get, path = "/api/v1/stream", tag = "status", params(StreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = String)))]
+    responses(
+        (status = 200, content_type = "text/event-stream", body = String),
+        (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn stream(
     State(app): State<App>,
     Query(query): Query<StreamQuery>,
@@ -44,9 +49,12 @@ pub(crate) async fn stream(
         let known = TOPICS.join(", ");
         return Err(Problem::bad_request(format!("`{unknown}` is no topic; use {known}")));
     }
+    let place = Arc::clone(&app.listeners).try_acquire_owned().map_err(|_| {
+        Problem::not_ready("as many clients as are allowed listen already; try again later")
+    })?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let (missed, receiver) = app.handle.live.listen(last);
-    let listener = Listener { app, missed: missed.into(), receiver, topics };
+    let listener = Listener { app, missed: missed.into(), receiver, topics, _place: place };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -59,6 +67,7 @@ struct Listener {
     missed: std::collections::VecDeque<Numbered>,
     receiver: Receiver<Numbered>,
     topics: Vec<String>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Listener {

@@ -12,6 +12,7 @@ mod job;
 mod look;
 mod tell;
 mod tokens;
+mod transaction;
 mod usage;
 
 use std::collections::{HashMap, VecDeque};
@@ -41,7 +42,10 @@ pub(crate) use creation::creations;
 pub(crate) use finding::{Place, concerns_watched, findings, tokens_of, watched};
 pub use job::{Inspection, Inspector};
 pub use look::{LookedAt, look};
+pub use tokens::Token;
 pub(crate) use tokens::Tokens;
+pub(crate) use transaction::{Looking, height_of};
+pub use transaction::{Named, Transaction, TransactionError};
 
 /// Fresh blocks that are kept at hand, so that they need not be fetched again.
 const AT_HAND: usize = 32;

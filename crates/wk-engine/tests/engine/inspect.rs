@@ -1,7 +1,9 @@
 //! Transactions are inspected whatever the endpoint can do, and nothing waits for it.
 
 use wk_model::FindingStatus;
-use wk_testkit::{Anvil, Fault, FaultProxy, anvil_or_skip, ether, wait_until};
+use wk_testkit::{
+    Anvil, AnvilOptions, Fault, FaultProxy, Mining, Tx, anvil_or_skip, ether, wait_until,
+};
 
 use crate::support::{PATIENCE, Running, local};
 
@@ -101,6 +103,26 @@ async fn the_best_that_an_endpoint_can_do_is_used_and_what_it_lacks_is_told() {
     let summary = running.handle.store.inspection_summary(&local()).await.unwrap();
     assert_eq!(summary.pending, 0);
     assert!(running.handle.statuses.get(&local()).unwrap().inspection.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_whose_traces_would_hold_up_the_node_is_traced_the_cheaper_way() {
+    let anvil = anvil_or_skip!(AnvilOptions { mining: Mining::Manual, ..AnvilOptions::default() });
+    let actor = anvil.set_scene("ReentrancySame", ether(10)).await;
+    let proxy = FaultProxy::start(&anvil.urls()).await;
+    let running = Running::start(&config(&proxy, "")).await;
+    running.catch_up(&anvil).await;
+    anvil.mine(1).await;
+    // anvil executes all transactions before one again for each that it traces.
+    let gift = Tx::to(anvil.accounts()[3]).value(ether(1)).gas(30_000).from(2);
+    let mut txs: Vec<Tx> = (0..150).map(|nonce| gift.clone().nonce(nonce)).collect();
+    txs.push(Anvil::play(actor, ether(1)).gas(3_000_000));
+    anvil.send_all(&txs).await;
+    anvil.mine(1).await;
+    running.catch_up(&anvil).await;
+    assert_eq!(running.inspected(&anvil).await.as_deref(), Some("parity"));
+    assert_eq!(running.findings("reentrancy").await[0].finding.evidence["traces"], "parity");
+    assert!(running.findings("traces_missing").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

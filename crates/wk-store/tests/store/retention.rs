@@ -7,7 +7,7 @@ use serde_json::json;
 use wk_model::{
     AssetId, BlockLink, Condition, ConditionKey, Finality, FindingBuilder, Severity, Timestamp,
 };
-use wk_store::{Claim, Delivery, FindingQuery, HoleChange, Retention};
+use wk_store::{Claim, Commit, Delivery, FindingQuery, HoleChange, Retention};
 
 use crate::support::{NOW, Shop, batch, branch, child, found, mainnet, root, seen, titles};
 
@@ -107,12 +107,19 @@ async fn a_condition_that_begins_again_after_it_was_forgotten_is_told_again() {
     let shop = Shop::open();
     let asset = AssetId::parse("endpoint/mainnet/a");
     let key = ConditionKey { trouble: "lag".to_owned(), asset, subject: String::new() };
-    for _ in 0..2 {
-        let raised = shop.commit(|commit| commit.conditions = vec![lagging(NOW)]).await;
+    let mut names = BTreeSet::new();
+    for round in 0..2 {
+        let raise = |commit: &mut Commit| {
+            commit.at = later(round);
+            commit.conditions = vec![lagging(later(round))];
+        };
+        let raised = shop.commit(raise).await;
         assert_eq!((raised.new.len(), raised.outbox_rows), (1, 1));
+        // Receivers may drop what has a key that they know.
+        assert!(names.insert(raised.new[0].finding.id));
         shop.commit(|commit| commit.conditions = vec![Condition::Cleared(key.clone())]).await;
-        deliver(&shop, NOW, |_| Delivery::Delivered).await;
-        shop.store.prune(everything_before(later(1))).await.unwrap();
+        deliver(&shop, later(round), |_| Delivery::Delivered).await;
+        shop.store.prune(everything_before(later(2))).await.unwrap();
         let left = shop.store.findings(FindingQuery::default()).await.unwrap().items;
         assert_eq!(left.len(), 0);
     }

@@ -10,8 +10,9 @@ use wk_model::{HumanDuration, Problem};
 #[serde(rename_all = "snake_case")]
 pub enum TraceMode {
     /// What the endpoints can do, best first: `debug_traceBlockByHash`, `trace_block`,
-    /// `debug_traceTransaction`. Where none is there, receipts alone, which see no calls: that is
-    /// told.
+    /// `debug_traceTransaction`. Where the first takes more than a quarter of the time between two
+    /// blocks, the second is tried before it. Where none is there, receipts alone, which see no
+    /// calls: that is told.
     #[default]
     Auto,
     /// geth's `callTracer` only: `debug_traceBlockByHash`, `debug_traceTransaction`.

@@ -3,6 +3,7 @@
 
 mod check;
 mod config;
+mod effort;
 mod fault;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use config::{PendingOptions, TraceMode, TraceOptions, TraceWatch};
 use super::signals;
 use crate::rpc::{CallError, EndpointName, Pool, Request};
 use check::{Text, flat, tree, trees};
+use effort::{Effort, Work, starts_anew};
 use fault::{Fault, judge};
 
 /// A way to learn what the transactions of a block did. A new one, such as executing the block here,
@@ -144,12 +146,18 @@ struct Inner {
     metrics: Metrics,
     /// Endpoints that cannot go a way, though they know the method; until when that is believed.
     lacking: Mutex<BTreeMap<(EndpointName, TraceVia), Instant>>,
+    effort: Mutex<Effort>,
 }
 
 /// An endpoint that lacks something is asked again after this long.
 const LACKING_FOR: Duration = Duration::from_secs(3_600);
 /// After so many failures of a block as a whole, its transactions are traced one by one.
 const ONE_BY_ONE_AFTER: u32 = 3;
+
+/// Of the time between two blocks, tracing one may take this part without another way being tried.
+const OF_A_BLOCK_TIME: u32 = 4;
+/// The time between two blocks that is assumed before it is known.
+const UNKNOWN_BLOCK_TIME: Duration = Duration::from_secs(1);
 
 impl Tracer {
     /// A tracer that has learnt nothing yet.
@@ -167,6 +175,7 @@ impl Tracer {
             timeout: options.timeout.0,
             metrics: metrics.clone(),
             lacking: Mutex::default(),
+            effort: Mutex::default(),
         }))
     }
 
@@ -184,7 +193,10 @@ impl Tracer {
         let at = block.header.block_ref();
         let hashes: Vec<B256> = block.transactions.iter().map(|tx| tx.hash).collect();
         let mut lacks: Vec<Lack> = Vec::new();
-        for via in self.ways(failures, &mut lacks) {
+        let mut ways = self.ways(failures, &mut lacks);
+        let work = Work::of(block);
+        self.prefer_the_cheap(&mut ways, work);
+        for via in ways {
             let started = Instant::now();
             let had = match via {
                 _ if hashes.is_empty() => Ok((None, Vec::new())),
@@ -195,7 +207,11 @@ impl Tracer {
             };
             self.count(via, &had, started);
             match had {
-                Ok((endpoint, texts)) => return Ok(BlockTraces { via, endpoint, texts, lacks }),
+                Ok((endpoint, texts)) => {
+                    let now = Instant::now();
+                    self.0.effort.lock().learn(via, work, now - started, now);
+                    return Ok(BlockTraces { via, endpoint, texts, lacks });
+                }
                 Err(Fault::Lacks(kind, detail)) => lacks.push(Lack { via, kind, detail }),
                 Err(Fault::Failed(source)) => {
                     let what = format!("block {at}");
@@ -284,6 +300,19 @@ impl Tracer {
             ways.retain(|via| *via == TraceVia::Transactions);
         }
         ways
+    }
+
+    /// Puts the way first that does not hold up the chain, where all may be gone.
+    fn prefer_the_cheap(&self, ways: &mut Vec<TraceVia>, work: Work) {
+        if self.0.mode != TraceMode::Auto {
+            return;
+        }
+        let endpoints = self.0.pool.endpoints();
+        let mut clients =
+            endpoints.iter().filter_map(|one| one.client_version.as_deref()).peekable();
+        let anew = clients.peek().is_some() && clients.all(starts_anew);
+        let bound = self.0.pool.block_time().unwrap_or(UNKNOWN_BLOCK_TIME) / OF_A_BLOCK_TIME;
+        self.0.effort.lock().order(ways, work, anew, bound, Instant::now());
     }
 
     async fn trees(&self, at: BlockRef, hashes: &[B256]) -> Had {
