@@ -6,7 +6,8 @@
 //! is internal is called from outside; a contract that exists already is initialised.
 //!
 //! Known weaknesses: deployers initialise their own contracts in a transaction of its own, which
-//! looks like the last pattern, so that this is of low severity.
+//! looks like the last pattern, so that this is of low severity, unless the contract is known to have
+//! been in use (`usage`).
 
 use alloy_primitives::Address;
 use wk_model::Severity;
@@ -20,7 +21,9 @@ use crate::signatures::Role;
 settings! { "access_control";
 }
 
-const NAME: &str = "access_control";
+pub(crate) const NAME: &str = "access_control";
+/// The pattern of a contract that its sender initialises, which was there before.
+pub(crate) const INITIALISED: &str = "initialised_by_sender";
 
 pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
     if !config.enabled {
@@ -172,7 +175,7 @@ fn initialised(case: &Case<'_>) -> Option<TxFinding> {
     }
     Some(
         TxFinding::new(NAME, Class::AccessControl, Severity::P3, 35)
-            .with("pattern", "initialised_by_sender")
+            .with("pattern", INITIALISED)
             .party(case, "victim", frame.to)
             .with("frame", 0)
             .with("function", format!("0x{:08x}", case.selector(0))),

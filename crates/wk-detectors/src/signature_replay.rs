@@ -80,8 +80,11 @@ fn paid_within(case: &Case<'_>, call: u32) -> bool {
         .any(|flow| case.wins(flow.to) && !case.wins(flow.from))
 }
 
+/// Who asked, what was signed, and the signature's second number or its mirror image.
+type Signed<'c> = (Party, &'c [u8], U256);
+
 fn replayed(case: &Case<'_>) -> Option<Found> {
-    let mut seen: HashMap<(Party, &[u8], U256), (u32, &[u8])> = HashMap::new();
+    let mut seen: HashMap<Signed<'_>, (u32, &[u8])> = HashMap::new();
     let mut looks = 0;
     for check in checks(case) {
         let question = case.trace.bytes(check.question);

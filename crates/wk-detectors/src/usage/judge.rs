@@ -10,6 +10,7 @@ use wk_model::{Confidence, Severity};
 use super::config::Config;
 use super::observe::{FunctionUse, Use};
 use super::profile::{Function, Profile};
+use crate::access_control;
 use crate::finding::{Class, Evidence, TxFinding};
 
 const NAME: &str = "unusual_use";
@@ -144,6 +145,18 @@ pub fn unusual_uses(
         }
     }
     found
+}
+
+/// What a detector says of a contract, seen in the light of its use so far: deployers initialise what
+/// is new; what has been in use for long is taken over that way.
+pub fn hold_against(profile: &Profile, finding: &mut TxFinding) {
+    let initialised = finding.detector == access_control::NAME
+        && finding.evidence.get("pattern").is_some_and(|one| one == access_control::INITIALISED);
+    if initialised && profile.transactions > 0 {
+        finding.severity = finding.severity.min(Severity::P1);
+        finding.confidence = finding.confidence.max(Confidence(65));
+        finding.evidence.insert("in_use_through_block".to_owned(), json!(profile.through));
+    }
 }
 
 fn finding(contract: &Address, profile: &Profile, deviations: &[Deviation]) -> TxFinding {

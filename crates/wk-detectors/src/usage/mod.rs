@@ -20,6 +20,6 @@ mod observe;
 mod profile;
 
 pub use config::Config;
-pub use judge::{Deviation, unusual_uses};
+pub use judge::{Deviation, hold_against, unusual_uses};
 pub use observe::{FunctionUse, Use, use_of};
 pub use profile::Profile;

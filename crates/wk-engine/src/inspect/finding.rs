@@ -79,7 +79,7 @@ pub(crate) fn concerns_watched(decoder: &Decoder, chain: &ChainName, looked: &Lo
             .any(|victim| decoder.contract(chain, &victim).is_some())
 }
 
-fn named_victim(said: &Evidence) -> Option<Address> {
+pub(super) fn named_victim(said: &Evidence) -> Option<Address> {
     said.get("victim").and_then(Value::as_str)?.parse().ok()
 }
 

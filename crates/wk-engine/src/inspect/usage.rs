@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tracing::warn;
 use wk_chain::abi::Decoder;
 use wk_detectors::Config;
-use wk_detectors::usage::{Profile, Use, unusual_uses, use_of};
+use wk_detectors::usage::{Profile, Use, hold_against, unusual_uses, use_of};
 use wk_model::{Address, BlockRef, ChainName, Height};
 use wk_store::{ContractUse, Learned, StoreError};
 
 use super::InspectTask;
-use super::finding::watched;
+use super::finding::{named_victim, watched};
 use super::look::LookedAt;
 use crate::parts::ChainParts;
 
@@ -80,7 +80,7 @@ impl Usage {
 }
 
 /// What transactions of a block did with watched contracts. What is unusual about it is added to what
-/// was found in them.
+/// was found in them, and what was found is seen in its light.
 pub(super) fn look(
     profiles: &Profiles,
     decoder: &Decoder,
@@ -105,6 +105,11 @@ pub(super) fn look(
                 places.push(place);
                 uses.push(one);
             }
+        }
+    }
+    for finding in looked.iter_mut().flat_map(|looked| &mut looked.report.findings) {
+        if let Some(profile) = named_victim(&finding.evidence).and_then(|one| profiles.get(&one)) {
+            hold_against(profile, finding);
         }
     }
     let mut found = Vec::new();

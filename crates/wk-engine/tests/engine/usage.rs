@@ -1,7 +1,7 @@
 //! How a watched contract is used is learned from finalized blocks alone, and kept over a stop.
 
 use serde_json::Value;
-use wk_model::{FindingStatus, Severity};
+use wk_model::{Address, FindingStatus, Severity};
 use wk_testkit::{Anvil, Fixture, Tx, anvil_or_skip, ether, wait_until};
 
 use crate::support::{PATIENCE, Running, local};
@@ -96,4 +96,36 @@ async fn what_was_never_done_with_a_contract_is_told_once_its_use_is_known() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_use_is_not_initialised_in_silence() {
+    let anvil = anvil_or_skip!();
+    // Does nothing, whatever it is told.
+    let code = [0x60, 0x01, 0x60, 0x0c, 0x60, 0x00, 0x39, 0x60, 0x01, 0x60, 0x00, 0xf3, 0x00];
+    let receipt = anvil.execute(&Tx::default().data(code.to_vec().into())).await;
+    let wallet: Address = serde_json::from_value(receipt["contractAddress"].clone()).unwrap();
+    let config = format!(
+        "chains: {{local: {{evm: {{rpc: \"{}\", ws: \"{}\", block_time: 1s}}}}}}\n\
+         contracts: {{wallet: {{chain: local, address: \"{wallet}\"}}}}\n",
+        anvil.http_url(),
+        anvil.ws_url()
+    );
+    let running = Running::start(&config).await;
+    running.catch_up(&anvil).await;
+    // initialize(address)
+    let initialise =
+        || Tx::to(wallet).data([&[0xc4, 0xd6, 0x6d, 0xe8][..], &[7; 32]].concat().into());
+    let severities = async || -> Vec<Severity> {
+        let found = running.findings("access_control").await;
+        found.iter().map(|row| row.finding.severity).collect()
+    };
+    anvil.execute(&initialise()).await;
+    running.all_inspected(&anvil).await;
+    assert_eq!(severities().await, [Severity::P3], "so do those who made it");
+    anvil.mine(12).await;
+    running.learned(1).await;
+    anvil.execute(&initialise()).await;
+    running.all_inspected(&anvil).await;
+    assert_eq!(severities().await, [Severity::P1, Severity::P3]);
 }
