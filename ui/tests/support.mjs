@@ -7,8 +7,10 @@ import { chromium } from "playwright-core";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** Starts the demo; gives its address, and a way to end it. */
+/** Starts the demo; gives its address, and a way to end it. `WATCHKEEPER_URL` names one that runs. */
 export async function demo() {
+  const running = process.env.WATCHKEEPER_URL;
+  if (running !== undefined) return { url: running, started: Date.now(), stop: async () => undefined };
   const binary = process.env.WATCHKEEPER_BIN;
   if (binary === undefined) throw new Error("WATCHKEEPER_BIN names the program under test");
   const started = Date.now();

@@ -336,19 +336,25 @@ test("a transaction of ten thousand calls opens at once and is walked by keyboar
   await page.waitForSelector("text=10 000 of 10 000 calls shown".replaceAll(" 000", "\u202f000"));
   const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
   await page.click("[role=treeitem] >> nth=0");
-  await page.focus("[role=tree]");
-  const steps = [];
-  for (let step = 1; step <= 50; step += 1) {
-    const pressed = Date.now();
-    await page.keyboard.press("ArrowDown");
-    await page.waitForSelector(`[data-frame="${step}"][aria-selected=true]`);
-    steps.push(Date.now() - pressed);
-  }
+  // Measured in the page: from the key to the frame that shows the next call chosen.
+  const steps = await page.evaluate(async () => {
+    const tree = document.querySelector("[role=tree]");
+    tree.focus();
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    const taken = [];
+    for (let step = 1; step <= 50; step += 1) {
+      const pressed = performance.now();
+      tree.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true, cancelable: true }));
+      while (document.querySelector(`[data-frame="${step}"][aria-selected=true]`) === null) await frame();
+      taken.push(Math.round(performance.now() - pressed));
+    }
+    return taken;
+  });
   steps.sort((a, b) => a - b);
   console.log(`10,000 calls: opened in ${opened} ms, ${nodes} elements, a step takes p95 ${steps[47]} ms`);
   assert.ok(opened <= 2_000, `opened in ${opened} ms`);
   assert.ok(nodes <= 3_000, `${nodes} elements`);
-  assert.ok(steps[47] <= 100, `a step takes ${steps[47]} ms`);
+  assert.ok(steps[47] <= 50, `a step takes ${steps[47]} ms`);
   await page.getByLabel("Search in calls").fill("borrow");
   await page.waitForSelector('[data-frame="777"]');
   assert.deepEqual(await violations(page), []);
