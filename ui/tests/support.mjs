@@ -46,11 +46,16 @@ export function browser() {
   });
 }
 
-/** A proxy that serves `target` below `/ops/`, as if it were at the root. */
-export async function proxy(target) {
+/** A proxy that serves `target` below `/ops/`, as if it were at the root; `instead` holds own answers by a part of their address. */
+export async function proxy(target, instead = {}) {
   const server = http.createServer((request, answer) => {
     if (!request.url.startsWith("/ops/")) {
       answer.writeHead(404).end();
+      return;
+    }
+    const own = Object.entries(instead).find(([part]) => request.url.includes(part));
+    if (own !== undefined) {
+      answer.writeHead(200, { "content-type": "application/json" }).end(own[1]);
       return;
     }
     const { host: _, ...headers } = request.headers;
@@ -136,7 +141,7 @@ export function untranslated(page) {
     for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
       const element = node.parentElement;
       if (element === null || element.closest("[translate=no], script, style, noscript, [lang=en], option") !== null) continue;
-      const words = (node.textContent ?? "").match(/[A-Za-z][A-Za-z0-9_./:…-]*/g) ?? [];
+      const words = (node.textContent ?? "").replace(/0x[0-9a-f]+/g, "").match(/[A-Za-z][A-Za-z0-9_./:…-]*/g) ?? [];
       for (const word of words) if (!allowed.test(word)) found.push(`${word} in “${node.textContent.slice(0, 80)}”`);
     }
     for (const element of document.querySelectorAll("[aria-label], [placeholder]")) {

@@ -35,7 +35,7 @@ export default function Settings() {
               [t.settings.token, me.data?.token == null ? t.settings.noToken : <Raw key="token">{me.data.token}</Raw>],
               [
                 t.settings.machine,
-                <span key="links" className="row">
+                <span key="links" className="row" translate="no">
                   <a href={server("api/openapi.json")}>OpenAPI</a>
                   <a href={server("metrics")}>/metrics</a>
                 </span>,
