@@ -140,7 +140,7 @@ export function untranslated(page) {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
       const element = node.parentElement;
-      if (element === null || element.closest("[translate=no], script, style, noscript, [lang=en], option") !== null) continue;
+      if (element === null || element.closest("[translate=no], .flow-edge, .flow-node, script, style, noscript, [lang=en], option") !== null) continue;
       const words = (node.textContent ?? "").replace(/0x[0-9a-f]+/g, "").match(/[A-Za-z][A-Za-z0-9_./:…-]*/g) ?? [];
       for (const word of words) if (!allowed.test(word)) found.push(`${word} in “${node.textContent.slice(0, 80)}”`);
     }
