@@ -75,8 +75,8 @@ pub(crate) async fn search(
     {
         hits.push(finding(row));
     }
-    hits.extend(by_name(&app, &text));
     hits.extend(heights(&app, &text));
+    hits.extend(by_name(&app, &text));
     // Stored text has hashes and addresses in lower case.
     let needle = if text.starts_with("0x") { text.to_ascii_lowercase() } else { text };
     let query = FindingQuery { text: Some(needle), limit: MOST as u32, ..FindingQuery::default() };
