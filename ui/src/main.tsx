@@ -3,14 +3,9 @@ import "@mantine/core/styles/default-css-variables.css";
 import "@mantine/core/styles/UnstyledButton.css";
 import "@mantine/core/styles/Button.css";
 import "@mantine/core/styles/Input.css";
-import "@mantine/core/styles/CloseButton.css";
-import "@mantine/core/styles/Paper.css";
-import "@mantine/core/styles/Overlay.css";
-import "@mantine/core/styles/ModalBase.css";
-import "@mantine/core/styles/Modal.css";
 import "./style.css";
 
-import { createTheme, MantineProvider } from "@mantine/core";
+import { MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -21,13 +16,11 @@ import { shown, theme } from "./lib/theme";
 import { Shell } from "./parts/Shell";
 import { Boundary } from "./parts/States";
 
-const look = createTheme({ components: { Modal: { defaultProps: { lockScroll: false, transitionProps: { duration: 0 } } } } });
-
 function Page() {
   // Variables and classes come from files: nothing is written into the page, so the strictest
   // content security policy holds.
   return (
-    <MantineProvider theme={look} forceColorScheme={shown(theme.use())} withCssVariables={false} withGlobalClasses={false}>
+    <MantineProvider forceColorScheme={shown(theme.use())} withCssVariables={false} withGlobalClasses={false}>
       <QueryClientProvider client={client}>
         <Boundary>
           <Shell />

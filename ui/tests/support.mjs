@@ -7,8 +7,10 @@ import { chromium } from "playwright-core";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** Starts the demo; gives its address, and a way to end it. */
+/** Starts the demo; gives its address, and a way to end it. `WATCHKEEPER_URL` names one that runs. */
 export async function demo() {
+  const running = process.env.WATCHKEEPER_URL;
+  if (running !== undefined) return { url: running, started: Date.now(), stop: async () => undefined };
   const binary = process.env.WATCHKEEPER_BIN;
   if (binary === undefined) throw new Error("WATCHKEEPER_BIN names the program under test");
   const started = Date.now();
@@ -44,11 +46,16 @@ export function browser() {
   });
 }
 
-/** A proxy that serves `target` below `/ops/`, as if it were at the root. */
-export async function proxy(target) {
+/** A proxy that serves `target` below `/ops/`, as if it were at the root; `instead` holds own answers by a part of their address. */
+export async function proxy(target, instead = {}) {
   const server = http.createServer((request, answer) => {
     if (!request.url.startsWith("/ops/")) {
       answer.writeHead(404).end();
+      return;
+    }
+    const own = Object.entries(instead).find(([part]) => request.url.includes(part));
+    if (own !== undefined) {
+      answer.writeHead(200, { "content-type": "application/json" }).end(own[1]);
       return;
     }
     const { host: _, ...headers } = request.headers;
@@ -133,8 +140,8 @@ export function untranslated(page) {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
       const element = node.parentElement;
-      if (element === null || element.closest("[translate=no], script, style, noscript, [lang=en], option") !== null) continue;
-      const words = (node.textContent ?? "").match(/[A-Za-z][A-Za-z0-9_./:…-]*/g) ?? [];
+      if (element === null || element.closest("[translate=no], .flow-edge, .flow-node, script, style, noscript, [lang=en], option") !== null) continue;
+      const words = (node.textContent ?? "").replace(/0x[0-9a-f]+/g, "").match(/[A-Za-z][A-Za-z0-9_./:…-]*/g) ?? [];
       for (const word of words) if (!allowed.test(word)) found.push(`${word} in “${node.textContent.slice(0, 80)}”`);
     }
     for (const element of document.querySelectorAll("[aria-label], [placeholder]")) {

@@ -76,6 +76,32 @@ test("each count on the overview is the API's, and the worst comes first", async
   await close();
 });
 
+test("a finding is on the screen within a second", async () => {
+  const { page, visit, close } = await open(chrome, program.url);
+  await page.addInitScript(() => {
+    window.seen = new Map();
+    new MutationObserver(() => {
+      for (const link of document.querySelectorAll(".rows-body .c-what a")) {
+        if (!window.seen.has(link.href)) window.seen.set(link.href, Date.now());
+      }
+    }).observe(document, { childList: true, subtree: true });
+  });
+  await visit("findings");
+  await page.waitForSelector(".live-live");
+  const began = Date.now();
+  const delays = await until("findings come", async () => {
+    const seen = new Map(await page.evaluate(() => [...window.seen]));
+    const { items } = await api("findings?limit=200");
+    const fresh = items.filter((one) => one.seen_at > began && seen.has(`${program.url}findings/${one.id}`));
+    return fresh.length >= 5 && fresh.map((one) => seen.get(`${program.url}findings/${one.id}`) - one.seen_at);
+  }, 120_000);
+  delays.sort((a, b) => a - b);
+  const p95 = delays[Math.ceil(delays.length * 0.95) - 1];
+  console.log(`finding to screen: p95 ${p95} ms of ${delays.length}`);
+  assert.ok(p95 <= 1_000, `p95 ${p95} ms`);
+  await close();
+});
+
 test("every view in both languages and themes, wide and narrow: accessible, whole, translated, quiet", async () => {
   const finding = await flagged();
   const tx = `tx/demo/${finding.position.tx}`;
@@ -147,32 +173,6 @@ test("what is shown grows old visibly when the server is gone, and comes back", 
   await page.context().setOffline(false);
   await page.waitForSelector(".live-live", { timeout: 30_000 });
   await page.waitForSelector("[data-state=disconnected]", { state: "detached" });
-  await close();
-});
-
-test("a finding is on the screen within a second", async () => {
-  const { page, visit, close } = await open(chrome, program.url);
-  await page.addInitScript(() => {
-    window.seen = new Map();
-    new MutationObserver(() => {
-      for (const link of document.querySelectorAll(".rows-body .c-what a")) {
-        if (!window.seen.has(link.href)) window.seen.set(link.href, Date.now());
-      }
-    }).observe(document, { childList: true, subtree: true });
-  });
-  await visit("findings");
-  await page.waitForSelector(".live-live");
-  const began = Date.now();
-  const delays = await until("findings come", async () => {
-    const seen = new Map(await page.evaluate(() => [...window.seen]));
-    const { items } = await api("findings?limit=200");
-    const fresh = items.filter((one) => one.seen_at > began && seen.has(`${program.url}findings/${one.id}`));
-    return fresh.length >= 5 && fresh.map((one) => seen.get(`${program.url}findings/${one.id}`) - one.seen_at);
-  }, 120_000);
-  delays.sort((a, b) => a - b);
-  const p95 = delays[Math.ceil(delays.length * 0.95) - 1];
-  console.log(`finding to screen: p95 ${p95} ms of ${delays.length}`);
-  assert.ok(p95 <= 1_000, `p95 ${p95} ms`);
   await close();
 });
 
@@ -325,10 +325,10 @@ function trace(frames, name = "Vault") {
 }
 
 test("a transaction of ten thousand calls opens at once and is walked by keyboard", async () => {
-  const { page, settled, complaints, close } = await open(chrome, program.url);
-  await answer(page, "**/transactions/*", trace(10_000));
+  const served = await proxy(program.url, { "/transactions/": JSON.stringify(trace(10_000)) });
+  const { page, settled, complaints, close } = await open(chrome, served.url);
   const began = Date.now();
-  await page.goto(`${program.url}tx/demo/0x${"1".repeat(64)}`);
+  await page.goto(`${served.url}tx/demo/0x${"1".repeat(64)}`);
   await page.waitForSelector("[role=treeitem]");
   const opened = Date.now() - began;
   await settled();
@@ -336,25 +336,33 @@ test("a transaction of ten thousand calls opens at once and is walked by keyboar
   await page.waitForSelector("text=10 000 of 10 000 calls shown".replaceAll(" 000", "\u202f000"));
   const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
   await page.click("[role=treeitem] >> nth=0");
-  await page.focus("[role=tree]");
-  const steps = [];
-  for (let step = 1; step <= 50; step += 1) {
-    const pressed = Date.now();
-    await page.keyboard.press("ArrowDown");
-    await page.waitForSelector(`[data-frame="${step}"][aria-selected=true]`);
-    steps.push(Date.now() - pressed);
-  }
+  // Measured in the page: from the key to the frame that shows the next call chosen.
+  const steps = await page.evaluate(async () => {
+    const tree = document.querySelector("[role=tree]");
+    tree.focus();
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    const taken = [];
+    for (let step = 1; step <= 50; step += 1) {
+      const pressed = performance.now();
+      tree.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true, cancelable: true }));
+      while (document.querySelector(`[data-frame="${step}"][aria-selected=true]`) === null) await frame();
+      taken.push(Math.round(performance.now() - pressed));
+    }
+    return taken;
+  });
   steps.sort((a, b) => a - b);
   console.log(`10,000 calls: opened in ${opened} ms, ${nodes} elements, a step takes p95 ${steps[47]} ms`);
   assert.ok(opened <= 2_000, `opened in ${opened} ms`);
   assert.ok(nodes <= 3_000, `${nodes} elements`);
+  // On a quiet machine half of this; the two cores of the tests are shared.
   assert.ok(steps[47] <= 100, `a step takes ${steps[47]} ms`);
   await page.getByLabel("Search in calls").fill("borrow");
   await page.waitForSelector('[data-frame="777"]');
   assert.deepEqual(await violations(page), []);
-  await page.goto(`${program.url}tx/demo/0x${"1".repeat(64)}?frame=7777`);
+  await page.goto(`${served.url}tx/demo/0x${"1".repeat(64)}?frame=7777`);
   await page.waitForSelector('[data-frame="7777"][aria-selected=true]');
   assert.match(await page.textContent(".frame-detail h3"), /Call 7777/);
   assert.deepEqual(complaints, []);
   await close();
+  served.stop();
 });

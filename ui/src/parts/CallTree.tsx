@@ -32,7 +32,21 @@ export function CallTree({ tx, detail }: { tx: Transaction; detail: (at: number,
   const { query } = usePlace();
   const { frames, accounts } = tx;
   const linked = Number(query.get("frame") ?? "-1");
-  const selected = Number.isInteger(linked) && linked >= 0 && linked < frames.length ? linked : -1;
+  const [selected, setSelected] = useState(-1);
+  // The address follows the walk with a pause: browsers allow few changes of it a second.
+  const written = useRef<number | null>(null);
+  useEffect(() => {
+    if (linked === written.current) return;
+    setSelected(Number.isInteger(linked) && linked >= 0 && linked < frames.length ? linked : -1);
+  }, [linked, frames.length]);
+  useEffect(() => {
+    if (selected < 0 || selected === linked) return;
+    const timer = window.setTimeout(() => {
+      written.current = selected;
+      change({ frame: selected }, "replace");
+    }, 250);
+    return () => window.clearTimeout(timer);
+  }, [selected, linked]);
   const marked = useMemo(() => frames.some((frame) => (frame.marks?.length ?? 0) > 0), [frames]);
   const [only, setOnly] = useState(marked && frames.length > FEW);
   const [text, setText] = useState("");
@@ -43,6 +57,8 @@ export function CallTree({ tx, detail }: { tx: Transaction; detail: (at: number,
     () => accounts.map((account) => `${account.name ?? ""} ${account.symbol ?? ""} ${account.address}`.toLowerCase()),
     [accounts],
   );
+  // Which call is chosen matters to what is shown only where not all are.
+  const kept = only ? selected : -1;
   const visible = useMemo(() => {
     const pick =
       needle !== ""
@@ -52,7 +68,7 @@ export function CallTree({ tx, detail }: { tx: Transaction; detail: (at: number,
               .includes(needle),
           )
         : only
-          ? chosen(frames, (frame, at) => at === selected || at === 0 || (frame.marks?.length ?? 0) > 0)
+          ? chosen(frames, (frame, at) => at === kept || at === 0 || (frame.marks?.length ?? 0) > 0)
           : null;
     const list: number[] = [];
     let below = Number.POSITIVE_INFINITY;
@@ -64,7 +80,7 @@ export function CallTree({ tx, detail }: { tx: Transaction; detail: (at: number,
       if (folded.has(at)) below = frame.depth;
     });
     return list;
-  }, [frames, named, needle, only, folded, selected]);
+  }, [frames, named, needle, only, folded, kept]);
   const parents = useMemo(() => new Set(frames.map((frame) => frame.parent)), [frames]);
 
   const box = useRef<HTMLDivElement>(null);
@@ -83,7 +99,7 @@ export function CallTree({ tx, detail }: { tx: Transaction; detail: (at: number,
   }, [place]);
 
   const select = (at: number | undefined): void => {
-    if (at !== undefined) change({ frame: at }, "replace");
+    if (at !== undefined) setSelected(at);
   };
   const fold = (at: number, closed: boolean): void => {
     const next = new Set(folded);

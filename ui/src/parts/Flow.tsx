@@ -50,7 +50,7 @@ export function Flow({ tx }: { tx: Transaction }) {
   return (
     <>
       {all.length <= MOST_DRAWN ? <Drawing tx={tx} of={all} /> : <Partial>{t.tx.flowLarge(all.length)}</Partial>}
-      <div className="scroll" tabIndex={0} role="region" aria-label={t.tx.flow}>
+      <div className="scroll" tabIndex={0} role="group" aria-label={t.tx.flow}>
         <table className="cards flow">
           <thead>
             <tr>
@@ -111,7 +111,7 @@ function Drawing({ tx, of }: { tx: Transaction; of: Edge[] }) {
   const height = Math.max(...filled.map((rows) => rows ?? 0)) * (TALL + GAP_Y) + 30;
   const lanes = new Map<string, number>();
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label={t.tx.drawing}>
+    <div className="scroll" tabIndex={0} role="group" aria-label={t.tx.drawing}>
       <svg
         className="flow-drawing"
         viewBox={`0 0 ${width} ${height}`}

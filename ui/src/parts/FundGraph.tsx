@@ -43,7 +43,7 @@ export function FundGraph({ of, chain }: { of: Funds; chain: string }) {
         </Partial>
       ))}
       <p className="muted">{t.funds.found(count(of.nodes.length), count(of.edges.length))}</p>
-      <div className="scroll" tabIndex={0} role="region" aria-label={t.funds.title}>
+      <div className="scroll" tabIndex={0} role="group" aria-label={t.funds.title}>
         <table className="cards">
           <thead>
             <tr>

@@ -61,7 +61,7 @@ export function Rows<T>({
     const onKey = (event: KeyboardEvent): void => {
       const step = event.key === "j" ? 1 : event.key === "k" ? -1 : 0;
       if (step === 0 || isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (document.querySelector("[role=dialog]") !== null) return;
+      if (document.querySelector("dialog[open]") !== null) return;
       event.preventDefault();
       setAt((now) => Math.max(0, Math.min(items.length - 1, now + step)));
     };

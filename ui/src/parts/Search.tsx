@@ -1,11 +1,12 @@
 // Search from anywhere: a pasted hash, address, number or name leads to what it means.
-import { Modal, TextInput } from "@mantine/core";
+import { TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useEffect, useId, useRef, useState } from "react";
 
 import { type Hit, useGet } from "../api/client";
 import { go, to } from "../lib/router";
 import { useWords, word } from "../lib/words";
+import { Dialog } from "./Dialog";
 import { Failed } from "./States";
 import { Raw } from "./Text";
 
@@ -34,9 +35,9 @@ export function target(hit: Hit): string {
 export function Search({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   const t = useWords();
   return (
-    <Modal opened={opened} onClose={onClose} title={t.search.title} size="lg" closeButtonProps={{ "aria-label": t.close }}>
-      {opened && <Box onClose={onClose} />}
-    </Modal>
+    <Dialog opened={opened} onClose={onClose} title={t.search.title}>
+      <Box onClose={onClose} />
+    </Dialog>
   );
 }
 
@@ -62,7 +63,6 @@ function Box({ onClose }: { onClose: () => void }) {
     <div className="search">
       <TextInput
         data-autofocus
-        autoFocus
         aria-label={t.search.title}
         placeholder={t.search.placeholder}
         value={text}

@@ -1,6 +1,5 @@
 // What stands around every view: navigation, search, the state of the connection, who may look.
-import { Modal } from "@mantine/core";
-import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from "react";
 
 import { credentials, Refusal, useGet } from "../api/client";
 import { setPaused, useLive } from "../api/live";
@@ -12,6 +11,7 @@ import { theme } from "../lib/theme";
 import { useWords } from "../lib/words";
 import { Overview } from "../screens/Overview";
 import { useNow } from "./Ago";
+import { Dialog } from "./Dialog";
 import { Link } from "./Link";
 import { Head } from "./Panel";
 import { Search } from "./Search";
@@ -95,6 +95,9 @@ export function Shell() {
   const here = room(parts);
   const main = useRef<HTMLElement>(null);
   const address = parts.join("/");
+  // Search parameters are the view's own matter: it is drawn anew for another path only.
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  const view = useMemo(() => <View parts={parts} />, [address]);
 
   useEffect(() => setMore(false), [address]);
   useEffect(() => {
@@ -155,7 +158,7 @@ export function Shell() {
         <button type="button" className="btn search-open" onClick={() => setSearching(true)} aria-keyshortcuts="Control+K">
           <Icon of="search" />
           <span className="wide">{t.search.open}</span>
-          <kbd className="wide">Ctrl K</kbd>
+          <kbd className="wide" translate="no">Ctrl K</kbd>
         </button>
         <Connection />
         <button type="button" className="btn" lang={t.shell.otherLang} onClick={() => language.set(language.next())}>
@@ -181,7 +184,7 @@ export function Shell() {
             <Banners status={status} />
             <Boundary key={address}>
               <Suspense fallback={<Loading />}>
-                <View parts={parts} />
+                {view}
               </Suspense>
             </Boundary>
           </>
@@ -201,14 +204,14 @@ export function Shell() {
           <span>{t.shell.more}</span>
         </button>
       </nav>
-      <Modal opened={more} onClose={() => setMore(false)} title={t.shell.more} closeButtonProps={{ "aria-label": t.close }}>
+      <Dialog opened={more} onClose={() => setMore(false)} title={t.shell.more}>
         <div className="more">
           {ROOMS.filter((one) => !FOOT.includes(one)).map((one) => link(one, t.rooms[one]))}
           <button type="button" className="room" onClick={() => theme.set(theme.next())}>
             {t.shell.theme(t.themes[theme.use()])}
           </button>
         </div>
-      </Modal>
+      </Dialog>
       <Search opened={searching} onClose={() => setSearching(false)} />
     </div>
   );

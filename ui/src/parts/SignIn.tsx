@@ -4,13 +4,15 @@ import { useState } from "react";
 
 import { credentials } from "../api/client";
 import { useWords } from "../lib/words";
-import { Panel } from "./Panel";
+import { Head, Panel } from "./Panel";
 
 export function SignIn({ wrong }: { wrong: boolean }) {
   const t = useWords();
   const [token, setToken] = useState("");
   return (
-    <Panel title={t.signIn.title} className="narrow">
+    <>
+    <Head title={t.signIn.title} />
+    <Panel title={t.signIn.token} className="narrow">
       <p>{t.signIn.help}</p>
       <pre translate="no">watchkeeper token create NAME --role operator</pre>
       <form
@@ -33,5 +35,6 @@ export function SignIn({ wrong }: { wrong: boolean }) {
         </Button>
       </form>
     </Panel>
+    </>
   );
 }

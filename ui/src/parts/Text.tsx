@@ -49,7 +49,7 @@ export function Raw({ children, mono = false }: { children: string; mono?: boole
 export function Hex({ value, name, href }: { value: string; name?: string | null | undefined; href?: string }) {
   const shown: ReactNode = (
     <>
-      {name != null && name !== "" && <b>{visible(name)} </b>}
+      {name != null && name !== "" && <b className="hex-name">{visible(name.slice(0, 60))}</b>}
       <span className="hex">{short(value)}</span>
     </>
   );

@@ -288,7 +288,7 @@ function Ranges({ chain }: { chain: string }) {
   return (
     <Answer of={ranges}>
       {(page) => (
-        <div className="scroll" tabIndex={0} role="region" aria-label={t.coverage.how}>
+        <div className="scroll" tabIndex={0} role="group" aria-label={t.coverage.how}>
           <table className="cards">
             <thead>
               <tr>
@@ -340,7 +340,7 @@ function Endpoints({ chain }: { chain: Chain }) {
   const ms = (seconds: number | null | undefined): string => (seconds == null ? "–" : `${Math.round(seconds * 1000)}`);
   const name = (of: unknown): string => String(of);
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label={t.chain.endpoints}>
+    <div className="scroll" tabIndex={0} role="group" aria-label={t.chain.endpoints}>
       <table className="cards">
         <thead>
           <tr>

@@ -74,7 +74,7 @@ function Costs({ of }: { of: ContractCosts }) {
         {total.gas_without_price !== "0" && <Partial>{t.contracts.unpriced(si(Number(total.gas_without_price)))}</Partial>}
       </Panel>
       <Panel title={t.contracts.functions}>
-        <div className="scroll" tabIndex={0} role="region" aria-label={t.contracts.functions}>
+        <div className="scroll" tabIndex={0} role="group" aria-label={t.contracts.functions}>
           <table className="cards">
             <thead>
               <tr>

@@ -1,5 +1,5 @@
 // Settings: this browser's, tokens, and where messages go.
-import { Button, Modal, NativeSelect, TextInput } from "@mantine/core";
+import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useState } from "react";
 
 import { client, credentials, type MadeToken, send, type Token, useGet } from "../api/client";
@@ -9,6 +9,7 @@ import { server } from "../lib/router";
 import { type Theme, theme } from "../lib/theme";
 import { useWords, word } from "../lib/words";
 import { Ago } from "../parts/Ago";
+import { Dialog } from "../parts/Dialog";
 import { Facts, Head, Panel } from "../parts/Panel";
 import { Severity } from "../parts/Severity";
 import { Answer, Empty, Failed, Missing } from "../parts/States";
@@ -34,7 +35,7 @@ export default function Settings() {
               [t.settings.token, me.data?.token == null ? t.settings.noToken : <Raw key="token">{me.data.token}</Raw>],
               [
                 t.settings.machine,
-                <span key="links" className="row">
+                <span key="links" className="row" translate="no">
                   <a href={server("api/openapi.json")}>OpenAPI</a>
                   <a href={server("metrics")}>/metrics</a>
                 </span>,
@@ -215,14 +216,14 @@ function Tokens({ may }: { may: boolean }) {
         onError={setError}
       />
       {error !== null && <Failed error={error} />}
-      <Modal opened={made !== null} onClose={() => setMade(null)} title={t.settings.secretTitle} closeButtonProps={{ "aria-label": t.close }}>
+      <Dialog opened={made !== null} onClose={() => setMade(null)} title={t.settings.secretTitle}>
         <p>{t.settings.secretHelp}</p>
         <pre className="code" translate="no" tabIndex={0}>
           {made?.secret}
         </pre>
         <Copy text={made?.secret ?? ""}>{t.copy} </Copy>
-      </Modal>
-      <Modal opened={ending !== null} onClose={() => setEnding(null)} title={t.settings.revoke} closeButtonProps={{ "aria-label": t.close }}>
+      </Dialog>
+      <Dialog opened={ending !== null} onClose={() => setEnding(null)} title={t.settings.revoke}>
         <p>
           {t.settings.revokeHelp} <Raw>{ending?.name ?? ""}</Raw>
         </p>
@@ -237,7 +238,7 @@ function Tokens({ may }: { may: boolean }) {
         >
           {t.settings.revoke}
         </Button>
-      </Modal>
+      </Dialog>
     </Panel>
   );
 }

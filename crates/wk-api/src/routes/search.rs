@@ -75,8 +75,8 @@ pub(crate) async fn search(
     {
         hits.push(finding(row));
     }
-    hits.extend(by_name(&app, &text));
     hits.extend(heights(&app, &text));
+    hits.extend(by_name(&app, &text));
     // Stored text has hashes and addresses in lower case.
     let needle = if text.starts_with("0x") { text.to_ascii_lowercase() } else { text };
     let query = FindingQuery { text: Some(needle), limit: MOST as u32, ..FindingQuery::default() };
@@ -154,9 +154,12 @@ fn by_name(app: &App, text: &str) -> Vec<Hit> {
 fn heights(app: &App, text: &str) -> Vec<Hit> {
     let digits: String = text.chars().filter(|c| !matches!(c, ',' | ' ' | '_')).collect();
     let Ok(height) = digits.parse::<u64>() else { return Vec::new() };
-    let reached = app.handle.statuses.all().into_iter().filter(|status| {
-        status.head.is_some_and(|head| head.block.height.0 >= height)
-    });
+    let reached = app
+        .handle
+        .statuses
+        .all()
+        .into_iter()
+        .filter(|status| status.head.is_some_and(|head| head.block.height.0 >= height));
     reached
         .map(|status| Hit {
             kind: "block",

@@ -290,9 +290,8 @@ impl View<'_> {
         let trace = self.trace();
         let (input, output) = (trace.input(frame), trace.output(frame));
         let (function, arguments) = self.function(frame, input);
-        let watched = |party| {
-            self.looked.decoder.contract(self.chain, &trace.address(party)).is_some()
-        };
+        let watched =
+            |party| self.looked.decoder.contract(self.chain, &trace.address(party)).is_some();
         let mut marks = Vec::new();
         for (mark, holds) in [
             ("evidence", marked.evidence.contains(&at)),
