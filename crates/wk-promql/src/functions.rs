@@ -44,7 +44,7 @@ impl Function {
 }
 
 /// Looks a function up by its name.
-pub fn find(name: &str) -> Option<&'static Function> {
+pub(crate) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name == name)
 }
 
