@@ -26,10 +26,7 @@ pub(crate) fn check(expr: &Expr) -> Result<(), ParseError> {
             ValueType::Vector => Ok(()),
             other => fail(
                 inner,
-                format!(
-                    "subquery is only allowed on instant vector, got {} instead",
-                    other.name()
-                ),
+                format!("subquery is only allowed on instant vector, got {} instead", other.name()),
             ),
         },
         ExprKind::Aggregate(aggregate) => {

@@ -53,11 +53,8 @@ fn custom_bound(bounds: &[f64], index: i32) -> f64 {
 pub(crate) fn buckets(h: &Histogram) -> Vec<Bucket> {
     if h.has_custom_buckets() {
         let at = |index| custom_bound(&h.custom_bounds, index);
-        let bucket = |(i, count): (i32, f64)| Bucket {
-            lower: at(i.saturating_sub(1)),
-            upper: at(i),
-            count,
-        };
+        let bucket =
+            |(i, count): (i32, f64)| Bucket { lower: at(i.saturating_sub(1)), upper: at(i), count };
         return h.positive.iter().map(bucket).collect();
     }
     let at = |index| bound(index, h.schema);
@@ -71,11 +68,8 @@ pub(crate) fn buckets(h: &Histogram) -> Vec<Bucket> {
         let (lower, upper) = (-h.zero_threshold, h.zero_threshold);
         all.push(Bucket { lower, upper, count: h.zero_count });
     }
-    let above = |(i, count): (i32, f64)| Bucket {
-        lower: at(i.saturating_sub(1)),
-        upper: at(i),
-        count,
-    };
+    let above =
+        |(i, count): (i32, f64)| Bucket { lower: at(i.saturating_sub(1)), upper: at(i), count };
     all.extend(h.positive.iter().map(above));
     all
 }
@@ -137,9 +131,7 @@ fn widen_zero(h: &mut Histogram, threshold: f64) {
     let (count, threshold) = widened_zero(h, threshold);
     let schema = h.schema;
     let outside = |side: &Buckets| {
-        Buckets::from_sorted(side.iter().filter(|(index, _)| {
-            bound(*index, schema) > threshold
-        }))
+        Buckets::from_sorted(side.iter().filter(|(index, _)| bound(*index, schema) > threshold))
     };
     h.positive = outside(&h.positive);
     h.negative = outside(&h.negative);
@@ -381,13 +373,7 @@ pub(crate) fn fraction(lower: f64, upper: f64, h: &Histogram) -> f64 {
 }
 
 /// The same over rising buckets; `linear` for buckets with given bounds.
-pub(crate) fn fraction_of(
-    lower: f64,
-    upper: f64,
-    all: &[Bucket],
-    total: f64,
-    linear: bool,
-) -> f64 {
+pub(crate) fn fraction_of(lower: f64, upper: f64, all: &[Bucket], total: f64, linear: bool) -> f64 {
     if total == 0.0 || lower.is_nan() || upper.is_nan() {
         return f64::NAN;
     }
@@ -454,7 +440,8 @@ pub(crate) fn text(h: &Histogram) -> String {
     let mut out = format!("{{count:{}, sum:{}", number(h.count), number(h.sum));
     for bucket in buckets(h).into_iter().filter(|bucket| bucket.count != 0.0) {
         let zero = h.schema != CUSTOM_BUCKETS && bucket.lower <= 0.0 && bucket.upper >= 0.0;
-        let open = if zero || bucket.upper <= 0.0 && h.schema != CUSTOM_BUCKETS { '[' } else { '(' };
+        let open =
+            if zero || bucket.upper <= 0.0 && h.schema != CUSTOM_BUCKETS { '[' } else { '(' };
         let close = if zero || open == '(' { ']' } else { ')' };
         let (lower, upper) = (number(bucket.lower), number(bucket.upper));
         out.push_str(&format!(", {open}{lower},{upper}{close}:{}", number(bucket.count)));

@@ -70,7 +70,8 @@ impl Lexer<'_> {
         let Some(first) = self.rest().chars().next() else {
             return Ok((Token::End, start..start));
         };
-        let second_digit = self.rest()[first.len_utf8()..].starts_with(|c: char| c.is_ascii_digit());
+        let second_digit =
+            self.rest()[first.len_utf8()..].starts_with(|c: char| c.is_ascii_digit());
         let token = if first.is_ascii_digit() || (first == '.' && second_digit) {
             self.number()?
         } else if matches!(first, '"' | '\'' | '`') {

@@ -236,7 +236,8 @@ impl Parser {
             }
         }
         for word in ["fill", "fill_left", "fill_right"] {
-            if self.is_word(word) && self.tokens.get(self.at + 1).map(|t| &t.0) == Some(&Token::Sign("("))
+            if self.is_word(word)
+                && self.tokens.get(self.at + 1).map(|t| &t.0) == Some(&Token::Sign("("))
             {
                 let message = format!("modifier {word:?} is experimental and not supported");
                 return Err(ParseError::new(self.span(), message));
@@ -427,7 +428,9 @@ impl Parser {
                     Token::Text(text) => (utf8(text, &at)?, true),
                     _ => {
                         self.at -= usize::from(self.peek() != &Token::End);
-                        return Err(self.unexpected("in label matching, expected identifier or \"}\""));
+                        return Err(
+                            self.unexpected("in label matching, expected identifier or \"}\"")
+                        );
                     }
                 };
                 let op = match self.peek() {
@@ -437,8 +440,9 @@ impl Parser {
                     Token::Sign("!~") => MatchOp::NotMatches,
                     Token::Sign("," | "}") if quoted => {
                         if let Some(first) = name.as_ref().or(quoted_name.as_ref()) {
-                            let message =
-                                format!("metric name must not be set twice: {first:?} or {label:?}");
+                            let message = format!(
+                                "metric name must not be set twice: {first:?} or {label:?}"
+                            );
                             return Err(bad(&at, message));
                         }
                         let matcher = Matcher::new(METRIC_NAME, MatchOp::Equal, &label);
@@ -451,7 +455,9 @@ impl Parser {
                         continue;
                     }
                     _ => {
-                        return Err(self.unexpected("in label matching, expected label matching operator"));
+                        return Err(
+                            self.unexpected("in label matching, expected label matching operator")
+                        );
                     }
                 };
                 self.advance();
@@ -587,11 +593,8 @@ impl Parser {
         }
         let ms = match self.advance() {
             Token::Duration(ms) => ms,
-            Token::Number(seconds) => {
-                milliseconds(seconds).ok_or_else(|| {
-                    ParseError::new(span, "duration out of range".into())
-                })?
-            }
+            Token::Number(seconds) => milliseconds(seconds)
+                .ok_or_else(|| ParseError::new(span, "duration out of range".into()))?,
             Token::Sign("(") | Token::Word(_) => {
                 let message = format!("an expression as {what} is experimental and not supported");
                 return Err(ParseError::new(span, message));
@@ -621,7 +624,10 @@ impl Parser {
             Token::Number(seconds) => seconds,
             Token::Duration(ms) => seconds(ms),
             Token::Word(word) => number(&word).ok_or_else(|| {
-                ParseError::new(span.clone(), format!("unexpected {word:?} in @, expected timestamp"))
+                ParseError::new(
+                    span.clone(),
+                    format!("unexpected {word:?} in @, expected timestamp"),
+                )
             })?,
             _ => {
                 self.at -= usize::from(self.peek() != &Token::End);

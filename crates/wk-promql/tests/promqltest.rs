@@ -10,17 +10,18 @@ use std::path::PathBuf;
 use script::run;
 
 /// Cases of the default folder that passed when this was last raised. It may only rise.
-const FLOOR: usize = 0;
+const FLOOR: usize = 794;
 
 #[test]
 fn prometheus_own_tests_pass() {
     let chosen = std::env::var_os("WK_PROMQLTEST_DIR").map(PathBuf::from);
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/promqltest");
-    let folders = [chosen.clone(), Some(beside), Some(PathBuf::from("/work/shared/corpus/promqltest"))];
-    let Some(folder) = folders.into_iter().flatten().find(|folder| folder.is_dir()) else {
-        println!("skipped: no folder with *.test files; name one in WK_PROMQLTEST_DIR");
+    let beside =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/promqltest");
+    let folder = chosen.clone().unwrap_or(beside);
+    if !folder.is_dir() {
+        println!("skipped: no folder {}; name one in WK_PROMQLTEST_DIR", folder.display());
         return;
-    };
+    }
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .expect("the folder was found above")
         .filter_map(|entry| Some(entry.ok()?.path()))

@@ -106,7 +106,12 @@ impl Evaluator<'_> {
                     self.annotations.warn(span, message);
                     return None;
                 }
-                return self.fold_histograms(histograms, op == AggregateOp::Avg, "aggregation", span);
+                return self.fold_histograms(
+                    histograms,
+                    op == AggregateOp::Avg,
+                    "aggregation",
+                    span,
+                );
             }
             _ => {}
         }

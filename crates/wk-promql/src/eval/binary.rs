@@ -11,12 +11,7 @@ use crate::error::QueryError;
 use crate::histogram;
 
 impl Evaluator<'_> {
-    pub(super) fn binary(
-        &mut self,
-        node: &Binary,
-        span: &Span,
-        steps: &Steps,
-    ) -> Evaluated<Value> {
+    pub(super) fn binary(&mut self, node: &Binary, span: &Span, steps: &Steps) -> Evaluated<Value> {
         let left = self.eval(&node.left, steps)?;
         let right = self.eval(&node.right, steps)?;
         match (left, right) {
@@ -194,8 +189,8 @@ impl Evaluator<'_> {
                 }
                 let target = *made.entry((at, partner)).or_insert_with(|| {
                     let labels = result_labels(&series.labels, &one[partner].labels, node);
-                    let drop_name = node.returns_bool
-                        || (node.op.is_comparison() && series.drop_name);
+                    let drop_name =
+                        node.returns_bool || (node.op.is_comparison() && series.drop_name);
                     *place.entry((labels.clone(), drop_name)).or_insert_with(|| {
                         out.push(Series { labels, drop_name, values: vec![None; steps.count] });
                         out.len() - 1
@@ -290,8 +285,7 @@ fn signature(labels: &Labels, matching: &Matching) -> Labels {
 fn result_labels(many: &Labels, one: &Labels, node: &Binary) -> Labels {
     let matching = &node.matching;
     let named = |name: &str| matching.labels.iter().any(|label| label == name);
-    let mut labels =
-        if node.op.is_comparison() { many.clone() } else { many.without_name() };
+    let mut labels = if node.op.is_comparison() { many.clone() } else { many.without_name() };
     if matching.cardinality == Cardinality::OneToOne {
         labels = labels.filter(|name| named(name) == matching.on);
     }

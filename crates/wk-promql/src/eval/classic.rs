@@ -68,7 +68,7 @@ impl Evaluator<'_> {
                     let q = self.scalar(argument, steps)?;
                     self.check_quantiles(&q, &argument.span);
                     let ask = |step: usize| Ask::Quantile(q[step]);
-                    let name = crate::format::number(q.first().copied().unwrap_or(f64::NAN));
+                    let name = label_number(q.first().copied().unwrap_or(f64::NAN));
                     for mut one in self.asked(&series, &arguments[0].span, steps, ask) {
                         one.labels = one.labels.with(&label, &name);
                         out.push(one);
@@ -110,8 +110,7 @@ impl Evaluator<'_> {
         let mut groups: Vec<Group> = Vec::new();
         let mut place: HashMap<Labels, usize> = HashMap::new();
         for (at, one) in series.iter().enumerate() {
-            let has_floats =
-                one.values.iter().any(|v| matches!(v, Some(SampleValue::Float(_))));
+            let has_floats = one.values.iter().any(|v| matches!(v, Some(SampleValue::Float(_))));
             let has_histograms =
                 one.values.iter().any(|v| matches!(v, Some(SampleValue::Histogram(_))));
             let name = one.labels.metric_name();
@@ -124,13 +123,13 @@ impl Evaluator<'_> {
             }
             let text = one.labels.get(BOUND).unwrap_or("");
             let Some(bound) = parse_bound(text) else {
-                let message = format!(
-                    "bucket label \"le\" is missing or has a malformed value of {text:?}"
-                );
+                let message =
+                    format!("bucket label \"le\" is missing or has a malformed value of {text:?}");
                 self.annotations.warn(span, for_metric(&message, name));
                 continue;
             };
-            let group = group_of(&mut groups, &mut place, one.labels.filter(|label| label != BOUND));
+            let group =
+                group_of(&mut groups, &mut place, one.labels.filter(|label| label != BOUND));
             groups[group].classic.push((at, bound));
         }
         groups
@@ -220,6 +219,12 @@ fn group_of(groups: &mut Vec<Group>, place: &mut HashMap<Labels, usize>, labels:
 fn nan_observed(h: &Histogram) -> bool {
     let inside: f64 = histogram::buckets(h).iter().map(|bucket| bucket.count).sum();
     h.sum.is_nan() && h.count > inside
+}
+
+/// A number as label values carry it: whole numbers keep a `.0`.
+fn label_number(value: f64) -> String {
+    let text = crate::format::number(value);
+    if value.is_finite() && !text.contains(['.', 'e']) { text + ".0" } else { text }
 }
 
 fn parse_bound(text: &str) -> Option<f64> {

@@ -19,13 +19,13 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn label_replace(&mut self, arguments: &[Expr], steps: &Steps) -> Evaluated<Value> {
-        let target = self.label_argument(&arguments[1], steps, "destination label name in label_replace()")?;
+        let target =
+            self.label_argument(&arguments[1], steps, "destination label name in label_replace()")?;
         let template = self.plain_text(&arguments[2], steps)?;
         let source = self.plain_text(&arguments[3], steps)?;
         let pattern_text = self.plain_text(&arguments[4], steps)?;
         let pattern = compile(&pattern_text).map_err(|_| {
-            let message =
-                format!("invalid regular expression in label_replace(): {pattern_text}");
+            let message = format!("invalid regular expression in label_replace(): {pattern_text}");
             QueryError::execution(message)
         })?;
         let mut series = self.vector(&arguments[0], steps)?;
@@ -43,11 +43,16 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn label_join(&mut self, arguments: &[Expr], steps: &Steps) -> Evaluated<Value> {
-        let target = self.label_argument(&arguments[1], steps, "destination label name in label_join()")?;
+        let target =
+            self.label_argument(&arguments[1], steps, "destination label name in label_join()")?;
         let separator = self.plain_text(&arguments[2], steps)?;
         let mut sources = Vec::new();
         for argument in &arguments[3..] {
-            sources.push(self.label_argument(argument, steps, "source label name in label_join()")?);
+            sources.push(self.label_argument(
+                argument,
+                steps,
+                "source label name in label_join()",
+            )?);
         }
         let mut series = self.vector(&arguments[0], steps)?;
         for one in &mut series {

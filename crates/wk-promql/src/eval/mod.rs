@@ -221,7 +221,9 @@ impl Evaluator<'_> {
                 let points = steps.times().zip(values).map(point).collect();
                 Ok(Output::Matrix(vec![ResultSeries { labels: Labels::default(), points }]))
             }
-            Value::Scalar(values) => Ok(Output::Scalar(values.first().copied().unwrap_or(f64::NAN))),
+            Value::Scalar(values) => {
+                Ok(Output::Scalar(values.first().copied().unwrap_or(f64::NAN)))
+            }
             Value::Vector(series) => {
                 let mut merged = self.cleaned(series, steps)?;
                 if self.is_range {
@@ -469,8 +471,17 @@ fn negated(value: Value) -> Value {
 fn is_constant(expr: &Expr) -> bool {
     // Their answer depends on the time of the step even if their argument does not.
     const TIMED: [&str; 11] = [
-        "days_in_month", "day_of_month", "day_of_week", "day_of_year", "hour", "minute", "month",
-        "year", "predict_linear", "time", "timestamp",
+        "days_in_month",
+        "day_of_month",
+        "day_of_week",
+        "day_of_year",
+        "hour",
+        "minute",
+        "month",
+        "year",
+        "predict_linear",
+        "time",
+        "timestamp",
     ];
     match &expr.kind {
         ExprKind::Number(_) | ExprKind::Text(_) => false,
@@ -483,9 +494,7 @@ fn is_constant(expr: &Expr) -> bool {
             fixed(&aggregate.inner) && aggregate.parameter.as_ref().is_none_or(fixed)
         }
         ExprKind::Call { function, arguments } => {
-            !TIMED.contains(&function.name)
-                && !arguments.is_empty()
-                && arguments.iter().all(fixed)
+            !TIMED.contains(&function.name) && !arguments.is_empty() && arguments.iter().all(fixed)
         }
     }
 }

@@ -225,8 +225,7 @@ impl Evaluator<'_> {
             }
             "predict_linear" => {
                 let points = window.timed_floats();
-                let (slope, intercept) =
-                    (points.len() > 1).then(|| regression(&points, time))?;
+                let (slope, intercept) = (points.len() > 1).then(|| regression(&points, time))?;
                 slope * parameters.0 + intercept
             }
             "double_exponential_smoothing" => smoothed(&floats, parameters.0, parameters.1)?,

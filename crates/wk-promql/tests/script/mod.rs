@@ -12,7 +12,7 @@ use values::{Described, described};
 
 /// What became of one file.
 #[derive(Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub passed: usize,
     /// Line and reason.
     pub failures: Vec<(usize, String)>,
@@ -45,7 +45,7 @@ struct Expected {
 }
 
 /// Runs a file's commands in order.
-pub fn run(text: &str) -> Outcome {
+pub(crate) fn run(text: &str) -> Outcome {
     let lines: Vec<&str> = text
         .lines()
         .map(str::trim)

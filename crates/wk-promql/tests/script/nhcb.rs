@@ -15,7 +15,7 @@ struct Parts {
     count: Option<f64>,
 }
 
-pub fn converted(points: &[Loaded]) -> Vec<Loaded> {
+pub(super) fn converted(points: &[Loaded]) -> Vec<Loaded> {
     let mut all: BTreeMap<_, Parts> = BTreeMap::new();
     for (labels, time, value) in points {
         let SampleValue::Float(value) = value else { continue };

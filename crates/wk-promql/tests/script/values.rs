@@ -8,7 +8,7 @@ use wk_model::series::{
 use wk_promql::{MatchOp, parse_selector};
 
 /// A series and its values, `None` where there is none.
-pub struct Described {
+pub(super) struct Described {
     pub labels: Labels,
     pub values: Vec<Option<SampleValue>>,
     /// Whether the value says what is known about resets.
@@ -16,13 +16,13 @@ pub struct Described {
 }
 
 /// A line that is nothing but a number.
-pub fn plain_number(line: &str) -> Option<f64> {
+pub(super) fn plain_number(line: &str) -> Option<f64> {
     let mut text = Text { rest: line };
     let value = text.number()?;
     text.rest.is_empty().then_some(value)
 }
 
-pub fn described(line: &str) -> Result<Described, String> {
+pub(super) fn described(line: &str) -> Result<Described, String> {
     let end = selector_end(line);
     let head = line[..end].trim();
     let labels = labels(head)?;
@@ -51,10 +51,14 @@ fn selector_end(line: &str) -> usize {
                     return at + 1;
                 }
             }
-            (None, c) if c.is_whitespace() && depth == 0 && !line[at..].trim_start().starts_with("{") => {
+            (None, c)
+                if c.is_whitespace() && depth == 0 && !line[at..].trim_start().starts_with("{") =>
+            {
                 return at;
             }
-            (None, c) if c.is_whitespace() && depth == 0 && line[at..].trim_start().starts_with("{{") => {
+            (None, c)
+                if c.is_whitespace() && depth == 0 && line[at..].trim_start().starts_with("{{") =>
+            {
                 return at;
             }
             _ => {}
