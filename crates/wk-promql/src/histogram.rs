@@ -31,7 +31,7 @@ pub(crate) struct Incompatible;
 /// Upper bound of an exponential bucket.
 fn bound(index: i32, schema: i32) -> f64 {
     let value = if schema <= 0 {
-        (f64::from(index) * f64::from(-schema).exp2()).exp2()
+        (f64::from(index) * (-f64::from(schema)).exp2()).exp2()
     } else {
         let steps = 1i32 << schema.min(20);
         let whole = index.div_euclid(steps);
@@ -75,7 +75,7 @@ pub(crate) fn buckets(h: &Histogram) -> Vec<Bucket> {
 }
 
 fn reduce(pairs: Pairs, from: i32, to: i32) -> Pairs {
-    let shift = u32::try_from(from - to).unwrap_or(0).min(31);
+    let shift = u32::try_from(from.saturating_sub(to)).unwrap_or(0).min(31);
     if shift == 0 {
         return pairs;
     }
@@ -194,7 +194,9 @@ pub(crate) fn combine(
         let schema = a.schema.min(b.schema);
         let mut left = at_schema(a, schema);
         let mut right = at_schema(b, schema);
-        while left.zero_threshold != right.zero_threshold {
+        while left.zero_threshold < right.zero_threshold
+            || left.zero_threshold > right.zero_threshold
+        {
             let before = (left.zero_threshold, right.zero_threshold);
             widen_zero(&mut left, before.1);
             widen_zero(&mut right, left.zero_threshold);

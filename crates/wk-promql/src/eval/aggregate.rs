@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use wk_model::series::{Histogram, Labels, METRIC_NAME, SampleValue};
+use wk_model::series::{CounterReset, Histogram, Labels, METRIC_NAME, SampleValue};
 
 use super::range::{add_kahan, quantile_of};
 use super::{Evaluated, Evaluator, Series, Steps, Value};
 use crate::ast::{Aggregate, AggregateOp, Span};
 use crate::error::QueryError;
-use crate::histogram;
+use crate::histogram::{self, Settled};
+
+/// Prometheus takes the parameter of topk as a 64-bit integer.
+const INT64_END: f64 = 9_223_372_036_854_775_808.0;
 
 struct Group {
     labels: Labels,
@@ -106,12 +109,7 @@ impl Evaluator<'_> {
                     self.annotations.warn(span, message);
                     return None;
                 }
-                return self.fold_histograms(
-                    histograms,
-                    op == AggregateOp::Avg,
-                    "aggregation",
-                    span,
-                );
+                return self.fold_histograms(histograms, op == AggregateOp::Avg, span);
             }
             _ => {}
         }
@@ -138,20 +136,25 @@ impl Evaluator<'_> {
         &mut self,
         histograms: &[Arc<Histogram>],
         mean: bool,
-        operation: &str,
         span: &Span,
     ) -> Option<SampleValue> {
         let mut total = Histogram::clone(histograms.first()?);
+        let any = |hint| histograms.iter().any(|h| h.counter_reset == hint);
+        let mut settled = Settled {
+            resets_collided: any(CounterReset::Reset) && any(CounterReset::NotReset),
+            bounds_reconciled: false,
+        };
         for next in &histograms[1..] {
-            let Ok((sum, settled)) = histogram::combine(&total, next, 1.0) else {
+            let Ok((sum, step)) = histogram::combine(&total, next, 1.0) else {
                 let message = "vector contains a mix of histograms with exponential and custom \
-                               buckets schemas";
-                self.annotations.warn(span, crate::annotations::for_metric(message, ""));
+                               buckets schemas for metric name \"\"";
+                self.annotations.warn(span, message);
                 return None;
             };
-            self.note_settled(settled, operation, span);
+            settled.bounds_reconciled |= step.bounds_reconciled;
             total = sum;
         }
+        self.note_settled(settled, "aggregation", span);
         if mean {
             let count = float(histograms.len());
             total = histogram::map(&total, |value| value / count);
@@ -159,12 +162,7 @@ impl Evaluator<'_> {
         Some(SampleValue::Histogram(Arc::new(histogram::compact(&total))))
     }
 
-    pub(super) fn note_settled(
-        &mut self,
-        settled: histogram::Settled,
-        operation: &str,
-        span: &Span,
-    ) {
+    pub(super) fn note_settled(&mut self, settled: Settled, operation: &str, span: &Span) {
         if settled.resets_collided {
             let message = format!("conflicting counter resets during histogram {operation}");
             self.annotations.warn(span, message);
@@ -186,19 +184,18 @@ impl Evaluator<'_> {
     ) -> Evaluated<Value> {
         let mut kept: Vec<Vec<Option<SampleValue>>> = vec![vec![None; steps.count]; series.len()];
         let mut order = Vec::new();
-        for step in 0..steps.count {
+        for (step, k) in parameter.iter().copied().enumerate() {
             self.alive()?;
-            let k = parameter.get(step).copied().unwrap_or(f64::NAN);
             if node.op == AggregateOp::LimitRatio {
                 if k.is_nan() {
                     return Err(QueryError::execution("Ratio value is NaN"));
                 }
             } else if k.is_nan() {
                 return Err(QueryError::execution("Parameter value is NaN"));
-            } else if k >= 9.223_372_036_854_775_8e18 {
+            } else if k >= INT64_END {
                 let message = format!("Scalar value {} overflows int64", crate::format::number(k));
                 return Err(QueryError::execution(message));
-            } else if k <= -9.223_372_036_854_775_8e18 {
+            } else if k <= -INT64_END {
                 let message = format!("Scalar value {} underflows int64", crate::format::number(k));
                 return Err(QueryError::execution(message));
             }

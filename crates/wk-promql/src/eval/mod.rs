@@ -96,12 +96,16 @@ pub(crate) struct Steps {
 
 impl Steps {
     fn new(start: i64, end: i64, step: i64) -> Steps {
-        let count = if end < start { 0 } else { (end - start) / step.max(1) + 1 };
+        let count = if end < start {
+            0
+        } else {
+            (end.saturating_sub(start) / step.max(1)).saturating_add(1)
+        };
         Steps { start, step: step.max(1), count: usize::try_from(count).unwrap_or(0) }
     }
 
     fn time(&self, at: usize) -> i64 {
-        self.start + self.step * i64::try_from(at).unwrap_or(0)
+        self.start.saturating_add(self.step.saturating_mul(i64::try_from(at).unwrap_or(i64::MAX)))
     }
 
     fn end(&self) -> i64 {

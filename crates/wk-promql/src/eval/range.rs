@@ -6,7 +6,6 @@ use wk_model::series::{CounterReset, Histogram, Labels, Point, SampleValue};
 
 use super::aggregate::{average, extreme, float, sum, variance};
 use super::{Evaluated, Evaluator, Series, Steps, Value, seconds};
-use crate::annotations::for_metric;
 use crate::ast::{Expr, Span};
 use crate::functions::Function;
 use crate::histogram;
@@ -187,22 +186,24 @@ impl Evaluator<'_> {
         let mixed = !floats.is_empty() && floats.len() < window.points.len();
         if matches!(function.name, "sum_over_time" | "avg_over_time") {
             if mixed {
-                let message = for_metric("encountered a mix of histograms and floats", name);
+                let message = mixed_values(name);
                 self.annotations.warn(span, message);
                 return None;
             }
             if floats.is_empty() {
                 let mean = function.name == "avg_over_time";
-                let operation = if mean { "avg_over_time()" } else { "sum_over_time()" };
-                return self.fold_histograms(&window.histograms(), mean, operation, span);
+                return self.fold_histograms(&window.histograms(), mean, span);
             }
         }
         if floats.is_empty() {
             return None;
         }
         if mixed {
-            let message = "ignored histograms in a range containing both floats and histograms";
-            self.annotations.info(span, for_metric(message, name));
+            let message = format!(
+                "ignored histograms in a range containing both floats and histograms for metric \
+                 name {name:?}"
+            );
+            self.annotations.info(span, message);
         }
         Some(SampleValue::Float(match function.name {
             "sum_over_time" => sum(&floats),
@@ -249,7 +250,7 @@ impl Evaluator<'_> {
         }
         let points = window.points;
         if !floats.is_empty() && floats.len() < points.len() {
-            let message = for_metric("encountered a mix of histograms and floats", name);
+            let message = mixed_values(name);
             self.annotations.warn(span, message);
             return None;
         }
@@ -420,12 +421,16 @@ impl Evaluator<'_> {
                 Some(SampleValue::Histogram(Arc::new(histogram::compact(&result))))
             }
             _ => {
-                let message = for_metric("encountered a mix of histograms and floats", name);
+                let message = mixed_values(name);
                 self.annotations.warn(span, message);
                 None
             }
         }
     }
+}
+
+fn mixed_values(name: &str) -> String {
+    format!("encountered a mix of histograms and floats for metric name {name:?}")
 }
 
 fn changed(old: &SampleValue, new: &SampleValue) -> bool {
