@@ -194,9 +194,11 @@ pub(crate) fn combine(
         let schema = a.schema.min(b.schema);
         let mut left = at_schema(a, schema);
         let mut right = at_schema(b, schema);
-        while left.zero_threshold < right.zero_threshold
-            || left.zero_threshold > right.zero_threshold
-        {
+        while left.zero_threshold != right.zero_threshold {
+            // Thresholds come from outside; with NaN among them nothing would ever agree.
+            if left.zero_threshold.is_nan() || right.zero_threshold.is_nan() {
+                return Err(Incompatible);
+            }
             let before = (left.zero_threshold, right.zero_threshold);
             widen_zero(&mut left, before.1);
             widen_zero(&mut right, left.zero_threshold);
