@@ -10,21 +10,30 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/quick/watchkeeper
 ARGS ?=
 
-.PHONY: run build test tools lint generate bench clean help
+.PHONY: run build ui test tools lint generate bench clean help
 
 run: build ## build, then watch RPC_URL, a node on loopback, or the built-in demo chain
 	$(BIN) run $(ARGS)
 
-build:
+build: ui
 	cargo build --locked --profile quick --package watchkeeper
 	@mkdir -p target/quick && test $(BIN) -ef target/quick/watchkeeper || ln -sf $(BIN) target/quick/watchkeeper
 
-test: tools ## install what the tests need, then run all of them
+ui: ui/node_modules/.package-lock.json ## build the web interface, unless it is there already
+	@node ui/build.mjs
+
+ui/node_modules/.package-lock.json: ui/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is needed to build the web interface: install Node.js 20 or newer" >&2; exit 1; }
+	cd ui && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+test: tools ui ## install what the tests need, then run all of them
 	cargo nextest run --locked --cargo-profile quick --workspace
 
 tools: ## install what the tests need and is missing
 	@command -v cargo-nextest >/dev/null || cargo install cargo-nextest --locked
 	@command -v npm >/dev/null || { echo "npm is needed for the tests' local chain: install Node.js 20 or newer" >&2; exit 1; }
+	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk >/dev/null; } || echo "without chromium the web interface is not tested in a browser" >&2
 	@test -x node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil || npm ci --no-audit --no-fund --silent
 
 lint: ## formatting, clippy, tidy
@@ -40,7 +49,7 @@ bench: ## latency of live watching, and speed of backfill, beside a real node
 	cargo bench --locked --profile quick --package watchkeeper --bench backfill -- 1000
 
 clean: ## remove build results of this clone
-	rm -rf target node_modules
+	rm -rf target node_modules ui/node_modules ui/dist/www ui/dist/stamp
 
 help:
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

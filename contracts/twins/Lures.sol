@@ -150,3 +150,38 @@ contract ApprovalsPhished is Scene {
         actor = address(script);
     }
 }
+
+/// Charges people what they have agreed to pay each month, and notes whom.
+contract Subscriptions {
+    Coin immutable coin;
+    address immutable merchant;
+    mapping(address => uint256) public paidUntil;
+
+    event Charged(address indexed subscriber, uint256 amount, uint256 until);
+
+    constructor(Coin coin_, address merchant_) {
+        (coin, merchant) = (coin_, merchant_);
+    }
+
+    function run() external payable {
+        for (uint160 i = 1; i <= 3; i++) {
+            address subscriber = address(0x10000000 + i);
+            paidUntil[subscriber] = block.timestamp + 30 days;
+            coin.transferFrom(subscriber, merchant, 9 ether);
+            emit Charged(subscriber, 9 ether, paidUntil[subscriber]);
+        }
+    }
+}
+
+contract SubscriptionsCharged is Scene {
+    constructor() payable {
+        SetupCoin coin = new SetupCoin("USD");
+        Subscriptions subscriptions = new Subscriptions(coin, address(0x7EA5));
+        for (uint160 i = 1; i <= 3; i++) {
+            address subscriber = address(0x10000000 + i);
+            coin.mint(subscriber, 1_000 ether);
+            coin.allow(subscriber, address(subscriptions));
+        }
+        actor = address(subscriptions);
+    }
+}

@@ -53,6 +53,9 @@ const LICENCES: [&str; 14] = [
     "MPL-2.0",
 ];
 
+/// Licences of what only builds and tests the web interface, beside those.
+const TOOL_LICENCES: [&str; 3] = ["BlueOak-1.0.0", "Python-2.0", "CC-BY-4.0"];
+
 /// Documents that exist in English and Chinese.
 const TWINS: [(&str, &str); 1] = [("README.md", "README.zh-CN.md")];
 
@@ -62,6 +65,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let mut faults = Vec::new();
     layers(&metadata, &mut faults);
     licences(&metadata, &mut faults);
+    ui_licences(root, &mut faults)?;
     headers(root, &mut faults)?;
     twins(root, &mut faults);
     if let Err(error) = generate::check(root) {
@@ -132,6 +136,25 @@ fn licences(metadata: &Value, faults: &mut Vec<String>) {
             faults.push(format!("`{name}` {version} has the licence `{licence}`"));
         }
     }
+}
+
+/// Licences of the web interface's packages, as its lock file tells them.
+fn ui_licences(root: &Path, faults: &mut Vec<String>) -> Result<()> {
+    let path = root.join("ui/package-lock.json");
+    let read = fs::read_to_string(&path).context("cannot read ui/package-lock.json")?;
+    let lock: Value = serde_json::from_str(&read).context("ui/package-lock.json is no JSON")?;
+    for (name, package) in lock["packages"].as_object().into_iter().flatten() {
+        let licence = text(&package["license"]);
+        let tool = package["dev"] == Value::Bool(true);
+        let fits = match tool {
+            true => allowed(licence) || TOOL_LICENCES.contains(&licence),
+            false => allowed(licence) && licence != "MPL-2.0",
+        };
+        if !name.is_empty() && !fits {
+            faults.push(format!("`{name}` in ui/package-lock.json has the licence `{licence}`"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether an SPDX expression can be met: one side of each `OR`, all sides of each `AND`.

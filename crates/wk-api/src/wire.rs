@@ -592,6 +592,43 @@ pub(crate) struct BlockEvent {
     pub(crate) reverted: bool,
 }
 
+/// A recent block and what it used.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RecentBlock {
+    link: Link,
+    transactions: u64,
+    gas_used: u64,
+    gas_limit: u64,
+    /// In wei; a decimal string. Null on chains without EIP-1559.
+    base_fee_per_gas: Option<String>,
+    seen_at: u64,
+    /// When it was taken back; null while it stands.
+    reverted_at: Option<u64>,
+}
+
+impl From<wk_engine::RecentBlock> for RecentBlock {
+    fn from(block: wk_engine::RecentBlock) -> RecentBlock {
+        RecentBlock {
+            link: block.link.into(),
+            transactions: block.transactions,
+            gas_used: block.gas_used,
+            gas_limit: block.gas_limit,
+            base_fee_per_gas: block.base_fee_per_gas.map(|fee| fee.to_string()),
+            seen_at: block.seen_at.0,
+            reverted_at: block.reverted_at.map(|at| at.0),
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Me {
+    /// viewer (reads), operator (also acts) or admin (also manages tokens).
+    pub(crate) role: String,
+    /// The token's name; null without a token.
+    pub(crate) token: Option<String>,
+}
+
 /// A rule of the running config, and what came of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Rule {
@@ -614,6 +651,8 @@ pub(crate) struct Rule {
     enabled: bool,
     description: Option<String>,
     runbook: Option<String>,
+    /// All of it, as the config says; secrets are hidden.
+    definition: Value,
     /// Findings of it that are kept, also those that were retracted.
     findings: u64,
     /// When the newest of them was made.
@@ -643,6 +682,7 @@ impl Rule {
             enabled: rule.enabled,
             description: rule.description,
             runbook: rule.runbook,
+            definition: rule.definition,
             findings: found.as_ref().map_or(0, |found| found.count),
             last_fired_at: found.map(|found| found.last_at.0),
             errors: error.as_ref().map_or(0, |error| error.count),
@@ -786,6 +826,15 @@ pub(crate) struct OutboxQuery {
     /// `next` of the page before.
     pub(crate) cursor: Option<String>,
     /// Items per page, at most 1000. Default 100.
+    pub(crate) limit: Option<u32>,
+}
+
+/// How many of the newest blocks.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecentQuery {
+    /// At most 600. Default 120.
     pub(crate) limit: Option<u32>,
 }
 

@@ -6,7 +6,8 @@
 //! is internal is called from outside; a contract that exists already is initialised.
 //!
 //! Known weaknesses: deployers initialise their own contracts in a transaction of its own, which
-//! looks like the last pattern, so that this is of low severity.
+//! looks like the last pattern, so that this is of low severity, unless the contract is known to have
+//! been in use (`usage`).
 
 use alloy_primitives::Address;
 use wk_model::Severity;
@@ -20,7 +21,9 @@ use crate::signatures::Role;
 settings! { "access_control";
 }
 
-const NAME: &str = "access_control";
+pub(crate) const NAME: &str = "access_control";
+/// The pattern of a contract that its sender initialises, which was there before.
+pub(crate) const INITIALISED: &str = "initialised_by_sender";
 
 pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
     if !config.enabled {
@@ -135,7 +138,8 @@ fn used_after(case: &Case<'_>, at: u32, contract: Party) -> bool {
     })
 }
 
-/// A function with an internal name, called by the sender's side.
+/// A function with an internal name, called by the sender's side; surer when it is told to act on an
+/// account of somebody else, as such functions are when nobody checks whose it is.
 fn internal(case: &Case<'_>) -> Option<TxFinding> {
     if !case.has_role(Role::InternalName) {
         return None;
@@ -147,12 +151,18 @@ fn internal(case: &Case<'_>) -> Option<TxFinding> {
             && case.is_side(frame.from)
             && !case.is_fresh(frame.to)
     })?;
+    let whose = case.trace.word_address(frame, 0);
+    let of_another = whose.is_some_and(|whose| {
+        !whose.is_zero() && !case.trace.party(&whose).is_some_and(|party| case.is_side(party))
+    });
+    let (severity, confidence) = if of_another { (Severity::P1, 70) } else { (Severity::P2, 60) };
     Some(
-        TxFinding::new(NAME, Class::AccessControl, Severity::P2, 60)
+        TxFinding::new(NAME, Class::AccessControl, severity, confidence)
             .with("pattern", "internal_function")
             .party(case, "victim", frame.to)
             .with("frame", at)
-            .with("function", format!("0x{:08x}", case.selector(at))),
+            .with("function", format!("0x{:08x}", case.selector(at)))
+            .with("acts_on", whose.map(|whose| format!("{whose:#x}"))),
     )
 }
 
@@ -165,7 +175,7 @@ fn initialised(case: &Case<'_>) -> Option<TxFinding> {
     }
     Some(
         TxFinding::new(NAME, Class::AccessControl, Severity::P3, 35)
-            .with("pattern", "initialised_by_sender")
+            .with("pattern", INITIALISED)
             .party(case, "victim", frame.to)
             .with("frame", 0)
             .with("function", format!("0x{:08x}", case.selector(0))),

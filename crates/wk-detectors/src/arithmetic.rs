@@ -2,7 +2,7 @@
 //!
 //! Overflow: two arguments that each are huge and together nearly nothing, or a huge one that
 //! becomes nearly nothing when it is multiplied by the length of a list beside it; such numbers do not
-//! come about by chance. Underflow: a balance that no token can have. Rounding: a few units given,
+//! come about by chance. Underflow: a balance that no token can have; surer when it is spent. Rounding: a few units given,
 //! and much got for them, again and again or at once.
 //!
 //! Known weaknesses: an underflow of stored numbers that nobody asks for leaves no trace in calls;
@@ -113,7 +113,7 @@ fn product(words: &[U256]) -> Option<(U256, U256)> {
         .find(|(amount, length)| nearly_nothing(amount.wrapping_mul(*length)))
 }
 
-/// Amounts of transfers to many that no token has.
+/// Amounts of transfers to many that no token has; surer when all of them together are little.
 fn oversized(case: &Case<'_>) -> Option<TxFinding> {
     if !case.has_role(Role::BatchTransfer) {
         return None;
@@ -123,18 +123,35 @@ fn oversized(case: &Case<'_>) -> Option<TxFinding> {
             && !frame.reverted
             && (frame.parent.is_none() || case.is_side(frame.from))
             && case.roles(at).has(Role::BatchTransfer);
-        let words = (case.trace.input(frame).len().saturating_sub(4) / 32).min(MAX_WORDS);
-        let amount = (0..words)
-            .filter(|_| moves)
-            .filter_map(|n| case.trace.word(frame, n))
-            .find(|amount| *amount >= U256::ONE << 200 && *amount != U256::MAX)?;
+        if !moves {
+            return None;
+        }
+        let count = (case.trace.input(frame).len().saturating_sub(4) / 32).min(MAX_WORDS);
+        let words: Vec<U256> = (0..count).filter_map(|n| case.trace.word(frame, n)).collect();
+        let amount =
+            *words.iter().find(|amount| **amount >= U256::ONE << 200 && **amount != U256::MAX)?;
+        let (severity, confidence) =
+            if list_wraps(&words) { (Severity::P1, 85) } else { (Severity::P2, 70) };
         Some(
-            TxFinding::new(NAME, Class::Arithmetic, Severity::P2, 70)
+            TxFinding::new(NAME, Class::Arithmetic, severity, confidence)
                 .with("pattern", "oversized")
                 .party(case, "victim", frame.to)
                 .with("frame", at)
                 .with("amount", amount.to_string()),
         )
+    })
+}
+
+/// Whether a list among the arguments wraps around to nearly nothing when it is added up.
+fn list_wraps(words: &[U256]) -> bool {
+    let lists = words.iter().filter_map(|place| {
+        let place = usize::try_from(*place).ok().filter(|place| place % 32 == 0)? / 32;
+        let length = usize::try_from(*words.get(place)?).ok().filter(|length| *length > 1)?;
+        words.get(place + 1..place.checked_add(1)?.checked_add(length)?)
+    });
+    lists.into_iter().any(|list| {
+        let sum = list.iter().fold(U256::ZERO, |sum, word| sum.wrapping_add(*word));
+        list.iter().any(|word| huge(*word)) && nearly_nothing(sum)
     })
 }
 
@@ -149,13 +166,24 @@ fn impossible(case: &Case<'_>) -> Option<TxFinding> {
             && case.roles(at).has(Role::Balance)
             && !case.is_side(frame.to);
         let balance = case.trace.output_word(frame, 0).filter(|_| asks)?;
-        if balance < U256::ONE << 200 || balance == U256::MAX {
+        if balance < U256::ONE << 200 {
             return None;
         }
         let owner =
             case.trace.word_address(frame, 0).and_then(|address| case.trace.party(&address))?;
+        let asset = Asset::Token(frame.to);
+        let spent = case.flows().iter().any(|flow| {
+            flow.asset == asset && flow.frame > at && case.is_side(flow.from) && !case.wins(flow.to)
+        });
+        let won = case.gains().iter().any(|(gained, _)| *gained != asset);
+        // Some answer "the greatest number" for "as much as you like".
+        if balance == U256::MAX && !spent {
+            return None;
+        }
+        let (severity, confidence) =
+            if spent && won { (Severity::P1, 75) } else { (Severity::P2, 65) };
         case.is_side(owner).then(|| {
-            TxFinding::new(NAME, Class::Arithmetic, Severity::P2, 65)
+            TxFinding::new(NAME, Class::Arithmetic, severity, confidence)
                 .with("pattern", "impossible_balance")
                 .party(case, "victim", frame.to)
                 .with("frame", at)

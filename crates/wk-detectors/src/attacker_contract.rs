@@ -1,8 +1,9 @@
 //! A new contract that looks made for an attack, before it is used.
 //!
 //! Code that can be called back by lenders and that names several contracts, code that trades and names
-//! many, or a contract that gives out many unlimited approvals while it is made: the tools are laid out. Whoever is named is
-//! warned before anything has happened.
+//! many, or a contract that gives out many unlimited approvals while it is made: the tools are laid out.
+//! This looks so whoever is named; who knows which contracts are watched says the same more urgently
+//! when one of them is. What the attack would be is a guess, which is said beside.
 //!
 //! Known weaknesses: bots for arbitrage and liquidation are made of the same parts; code that takes
 //! its targets from call data names nobody.
@@ -25,7 +26,8 @@ settings! { "attacker_contract";
     min_fixed: u32 = 5,
 }
 
-const NAME: &str = "attacker_contract";
+/// Its name.
+pub const NAME: &str = "attacker_contract";
 /// Bytes of one contract that are looked at.
 const MAX_CODE: usize = 1 << 16;
 
@@ -37,27 +39,29 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
         let named = read.named.len();
         let called_back = read.called_back && named >= config.min_named as usize;
         if called_back || (read.trades && named >= config.min_fixed as usize) {
-            let class = if read.trades { Class::PriceManipulation } else { Class::BusinessLogic };
             let named: Vec<String> =
                 read.named.iter().take(16).map(|address| format!("0x{}", hex(address))).collect();
-            findings.push(
-                TxFinding::new(NAME, class, Severity::P3, 25)
+            let finding = |class, confidence| {
+                TxFinding::new(NAME, class, Severity::P3, confidence)
                     .with("pattern", "code")
                     .party(case, "contract", first.to)
                     .with("frame", 0)
-                    .with("names", named)
-                    .with("trades", read.trades),
-            );
+                    .with("names", named.clone())
+                    .with("trades", read.trades)
+            };
+            let guess = if read.trades { Class::PriceManipulation } else { Class::BusinessLogic };
+            findings.push(finding(guess, 25));
+            findings.push(finding(Class::AttackContract, 24));
             return;
         }
     }
-    findings.extend(approves(case, first.to, config));
+    approves(case, first.to, config, findings);
 }
 
 /// Approvals without limit, given to several by a contract that does nothing else yet.
-fn approves(case: &Case<'_>, contract: Party, config: &Config) -> Option<TxFinding> {
+fn approves(case: &Case<'_>, contract: Party, config: &Config, findings: &mut Vec<TxFinding>) {
     if !case.has_role(Role::Approval) || !case.trace.transfers.is_empty() {
-        return None;
+        return;
     }
     let mut tokens: Vec<Party> = Vec::new();
     let mut given = 0_u32;
@@ -74,14 +78,19 @@ fn approves(case: &Case<'_>, contract: Party, config: &Config) -> Option<TxFindi
             }
         }
     }
-    (given >= config.min_approvals && tokens.len() >= 2).then(|| {
-        TxFinding::new(NAME, Class::BusinessLogic, Severity::P3, 20)
+    if given < config.min_approvals || tokens.len() < 2 {
+        return;
+    }
+    let finding = |class, confidence| {
+        TxFinding::new(NAME, class, Severity::P3, confidence)
             .with("pattern", "approvals")
             .party(case, "contract", contract)
             .with("frame", 0)
             .with("approvals", given)
             .with("tokens", tokens.len())
-    })
+    };
+    findings.push(finding(Class::BusinessLogic, 20));
+    findings.push(finding(Class::AttackContract, 19));
 }
 
 /// What code says of itself.

@@ -12,7 +12,7 @@
 
 use alloy_primitives::Address;
 use wk_model::Severity;
-use wk_trace::{FrameKind, Party};
+use wk_trace::{Asset, FrameKind, Party};
 
 use crate::case::Case;
 use crate::config::settings;
@@ -24,6 +24,8 @@ settings! { "bridge";
 
 /// Bytes of call data that are searched in one transaction.
 const MAX_SEARCHED: usize = 4 << 20;
+/// Arguments of a message among which the one is that gets what is released.
+const NAMED: usize = 4;
 /// Calls of a bridge that are followed up in one transaction.
 const MAX_LOOKED: usize = 1024;
 
@@ -113,15 +115,30 @@ fn release(case: &Case<'_>) -> Option<TxFinding> {
     })?;
     let caller = case.trace.sender;
     let own = |party: Party| party == caller || (case.is_side(party) && party != frame.to);
-    let mut got = false;
+    let (mut got, mut paid) = (None, false);
     for flow in case.flows() {
         let within = flow.frame >= at && flow.frame < frame.end;
         if own(flow.from) && !own(flow.to) {
-            return None;
+            // Coins that are sent along with a message for tokens are its fee.
+            if flow.asset != Asset::Native {
+                return None;
+            }
+            paid = true;
         }
-        got |= within && own(flow.to) && !own(flow.from);
+        if within && own(flow.to) && !own(flow.from) {
+            got = Some(flow.asset);
+        }
     }
-    if !got {
+    if paid && got == Some(Asset::Native) {
+        return None;
+    }
+    // A token that releases new units of its own tells so by an event alone: where those are not
+    // known, whom the message names must do.
+    let unseen = || {
+        let named = (0..NAMED).filter_map(|n| case.trace.word_address(frame, n));
+        !case.trace.known.logs && named.into_iter().any(|to| to == case.trace.address(caller))
+    };
+    if got.is_none() && !unseen() {
         return None;
     }
     let checks = case.trace.checks.iter().any(|check| check.frame >= at && check.frame < frame.end);

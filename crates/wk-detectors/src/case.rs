@@ -343,9 +343,11 @@ impl<'t> Case<'t> {
         let known = public.iter().any(|role| roles.has(*role)) || self.selector(only) == 0;
         let size = relay.end - only;
         let most = u64::from(size) * 10 > u64::from(frame.end - at).saturating_sub(2) * 7;
-        let calls_back = self
-            .below(only)
-            .any(|(_, below)| below.from == relay.to && below.to == frame.to && below.enters());
+        // Money that is handed back is no call.
+        let calls_back = self.below(only).any(|(at, below)| {
+            let pays = below.kind == FrameKind::Call && self.trace.input(self.frame(at)).is_empty();
+            below.from == relay.to && below.to == frame.to && below.enters() && !pays
+        });
         (!known && size > 1 && most && !calls_back).then_some(only)
     }
 

@@ -8,7 +8,7 @@ use crate::{
     access_control, approval_drain, arbitrary_call, arithmetic, attacker_contract, bridge,
     donation, emptied, fake_counterpart, flash_loan, fund_flow, governance, instant_profit,
     key_compromise, moved_oracle, phishing, price_manipulation, proxy_upgrade, reentrancy,
-    rug_pull, signature_replay, sybil, token_mechanics, unexplained_gain,
+    rug_pull, signature_replay, sybil, token_mechanics, unexplained_gain, usage,
 };
 
 /// Which detectors look at transactions, and how strictly.
@@ -70,6 +70,8 @@ pub struct Config {
     pub emptied: emptied::Config,
     /// Gains that nothing explains.
     pub unexplained_gain: unexplained_gain::Config,
+    /// Watched contracts used as they never were before: live only, since it is learned.
+    pub unusual_use: usage::Config,
 }
 
 /// Declares a detector's settings: whether it is on, and what else it has.

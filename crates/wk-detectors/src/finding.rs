@@ -48,6 +48,8 @@ pub enum Class {
     FundFlow,
     /// A contract that looks made for an attack which has not begun.
     AttackContract,
+    /// A contract used as it never was before.
+    UnusualUse,
 }
 
 impl Class {
@@ -72,6 +74,7 @@ impl Class {
             Class::ProxyUpgrade => "proxy_upgrade",
             Class::FundFlow => "fund_flow",
             Class::AttackContract => "attack_contract",
+            Class::UnusualUse => "unusual_use",
         }
     }
 }

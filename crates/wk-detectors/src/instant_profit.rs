@@ -3,15 +3,19 @@
 //! Whoever puts something in and takes more out at once has found a fault, whatever it is called:
 //! a share price that can be moved, a withdrawal that is counted twice, a reward without waiting.
 //!
+//! Who wins at a game once, by one call, may just be lucky, so that this is less severe than when he
+//! wins again and again, undoes what he lost, or makes the accounts that win.
+//!
 //! Known weaknesses: gains that come out elsewhere than where the money went in are not seen; what
-//! was put in by an earlier transaction is not either.
+//! was put in by an earlier transaction is known only where shares were given for it that can be seen
+//! to go.
 
 use std::collections::HashMap;
 
 use alloy_primitives::U256;
 use serde_json::Value;
 use wk_model::Severity;
-use wk_trace::{Asset, Party};
+use wk_trace::{Asset, FrameKind, Party};
 
 use crate::case::Case;
 use crate::config::settings;
@@ -83,6 +87,7 @@ pub(crate) fn generous(case: &Case<'_>, min_gain_ppm: u32) -> Vec<Generous> {
                 && !case.is_conduit(*party)
                 && *asset != Asset::Token(*party)
                 && !is_wrapper(case, *party, *asset)
+                && !brings_old_shares(case, *party)
         })
         .map(|((party, asset), sums)| Generous {
             party,
@@ -107,6 +112,29 @@ fn is_wrapper(case: &Case<'_>, party: Party, asset: Asset) -> bool {
     coins_got == tokens_gave && coins_gave == tokens_got
 }
 
+/// Whether the side gives more of a contract's own shares than it got: then it takes out what it had
+/// put in before. Who has shares of before needs no loan.
+fn brings_old_shares(case: &Case<'_>, party: Party) -> bool {
+    case.loans().is_empty() && case.losses().iter().any(|(asset, _)| *asset == Asset::Token(party))
+}
+
+/// Whether it may have been luck: coins alone, given and won by one call, once, by who was there
+/// before, and nothing was tried that failed.
+fn may_be_luck(case: &Case<'_>, found: &[Generous]) -> bool {
+    let [won] = found else { return false };
+    let by_one_call = || {
+        let call = case.trace.ancestors(won.last).find(|(_, above)| {
+            above.kind == FrameKind::Call && case.is_side(above.from) && above.to == won.party
+        });
+        call.is_some_and(|(_, call)| call.value == won.put_in)
+    };
+    won.turns == 1
+        && case.trace.created.is_empty()
+        && case.flows().iter().all(|flow| flow.asset == Asset::Native)
+        && !case.trace.frames.iter().any(|frame| frame.reverted)
+        && by_one_call()
+}
+
 pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
     if !config.enabled || case.gains().is_empty() {
         return;
@@ -125,14 +153,20 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
         })
         .collect();
     let borrowed = !case.loans().is_empty();
-    let severity = if borrowed { Severity::P0 } else { Severity::P1 };
+    let (severity, confidence) = if borrowed {
+        (Severity::P0, 75)
+    } else if may_be_luck(case, &found) {
+        (Severity::P2, 45)
+    } else {
+        (Severity::P1, 75)
+    };
     // In and out again and again, or out in many assets at once: the price of a share was moved.
     let by_turns = found.iter().any(|generous| generous.turns >= 5);
     let basket = found.iter().filter(|generous| generous.party == first.party).count() >= 3;
     let priced = borrowed && (by_turns || basket);
     let class = if priced { Class::PriceManipulation } else { Class::BusinessLogic };
     findings.push(
-        TxFinding::new(NAME, class, severity, 75)
+        TxFinding::new(NAME, class, severity, confidence)
             .party(case, "victim", first.party)
             .with("victims", victims)
             .with("last_frame", first.last)

@@ -63,7 +63,9 @@ fn scattered(case: &Case<'_>) -> Option<TxFinding> {
             assets.push(flow.asset);
         }
     }
-    let contract = from != case.trace.sender && case.is_active(from);
+    // Who takes part asked for it, as those do who redeem shares, collect what they earned, or fill a
+    // store of their own.
+    let contract = from != case.trace.sender && case.is_active(from) && !case.is_active(to);
     (contract && assets.len() >= 3).then(|| {
         TxFinding::new(NAME, Class::KeyCompromise, Severity::P3, 30)
             .with("pattern", "everything_leaves")

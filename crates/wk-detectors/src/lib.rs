@@ -36,9 +36,12 @@ mod signatures;
 mod sybil;
 mod token_mechanics;
 mod unexplained_gain;
+pub mod usage;
 
+use wk_model::Severity;
 use wk_trace::{Traces, TxTrace};
 
+pub use attacker_contract::NAME as ATTACKER_CONTRACT;
 pub use case::{Case, Loan};
 pub use config::Config;
 pub use finding::{Class, Evidence, TxFinding};
@@ -121,9 +124,40 @@ fn look(trace: &TxTrace, config: &Config) -> (Report, Vec<Swap>) {
         && (case.loans().is_empty() || trace.created.is_empty());
     moved_oracle::detect(&case, explained, &config.moved_oracle, &mut findings);
     unexplained_gain::detect(&case, explained, &config.unexplained_gain, &mut findings);
+    corroborate(&mut findings);
     findings.retain(|finding| config.min_severity.is_none_or(|least| finding.severity <= least));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
     (Report { findings, labels }, swaps)
+}
+
+/// How sure a detector must be to second another, in percent.
+const SECONDS: u8 = 50;
+
+/// Two detectors that independently see trouble of middling severity at one victim make it urgent,
+/// where nothing is yet.
+fn corroborate(findings: &mut [TxFinding]) {
+    if findings.iter().any(|finding| finding.severity < Severity::P2) {
+        return;
+    }
+    let counts =
+        |finding: &TxFinding| finding.severity == Severity::P2 && finding.confidence.0 >= SECONDS;
+    let seconded_by = |finding: &TxFinding| {
+        let victim = finding.evidence.get("victim").filter(|_| counts(finding))?;
+        let second = findings.iter().find(|other| {
+            other.detector != finding.detector
+                && counts(other)
+                && other.evidence.get("victim") == Some(victim)
+        })?;
+        Some(second.detector)
+    };
+    let seconded: Vec<Option<&str>> = findings.iter().map(seconded_by).collect();
+    let surest = (0..findings.len())
+        .filter(|place| seconded[*place].is_some())
+        .max_by_key(|place| (findings[*place].confidence, std::cmp::Reverse(*place)));
+    if let Some(place) = surest {
+        findings[place].severity = Severity::P1;
+        findings[place].evidence.insert("seconded_by".to_owned(), seconded[place].into());
+    }
 }
 
 fn labels(case: &Case<'_>, swaps: &[Swap]) -> Vec<&'static str> {

@@ -1,12 +1,13 @@
 //! People who were made to approve, to pay or to copy what they should not have.
 //!
-//! A spender takes tokens of someone who takes no part, by an approval that it uses itself, or by a
+//! A spender takes tokens of people who take no part, by approvals that it uses itself, or by a
 //! permit that it brings along; transfers of nothing between strangers put a look-alike address into
 //! their history; a payment to a function that promises a gift brings nothing back.
 //!
 //! Known weaknesses: an approval given to an honest spender, such as an exchange that collects from
-//! its own accounts, is used in the same way, so that one pull alone is of the lowest severity; what
-//! a signature was given for is not known.
+//! its own accounts, is used in the same way, so that one pull alone is of the lowest severity, and
+//! several by a contract that keeps a record of them are, too (where events are known); what a
+//! signature was given for is not known.
 
 use alloy_primitives::U256;
 use wk_model::Severity;
@@ -20,6 +21,8 @@ use crate::signatures::Role;
 settings! { "phishing";
     /// Transfers of nothing between strangers that are no accident any more.
     min_empty_transfers: u32 = 3,
+    /// People from whom one contract takes at once, by their approvals, that are no accident any more.
+    min_owners: u32 = 3,
 }
 
 const NAME: &str = "phishing";
@@ -30,7 +33,11 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
     if !config.enabled {
         return;
     }
-    findings.extend(permitted(case).or_else(|| poisoned(case, config)).or_else(|| lured(case)));
+    let found = permitted(case)
+        .or_else(|| pulled_by_own_contract(case, config))
+        .or_else(|| poisoned(case, config))
+        .or_else(|| lured(case));
+    findings.extend(found);
     findings.extend(taken_by_spender(case));
 }
 
@@ -67,6 +74,59 @@ fn permitted(case: &Case<'_>) -> Option<TxFinding> {
             .with("frame", at)
             .with("taken", moved(case, taken.asset, taken.amount))
             .with("to", hex(case, taken.to)),
+    )
+}
+
+/// The side's contract takes from several people who take no part and get nothing.
+fn pulled_by_own_contract(case: &Case<'_>, config: &Config) -> Option<TxFinding> {
+    let mut owners: Vec<Party> = Vec::new();
+    let mut first: Option<(&Transfer, Party)> = None;
+    for transfer in &case.trace.transfers {
+        let Some(by) = transfer.by else { continue };
+        let pulls = transfer.kind == TransferKind::Move
+            && matches!(transfer.asset, Asset::Token(token) if token != transfer.from)
+            && !transfer.amount.is_zero()
+            && by != transfer.from
+            && by != case.trace.sender
+            && case.is_side(by)
+            // By an approval, not by an order that its owner signed.
+            && case.roles(transfer.frame).has(Role::Token)
+            && !case.is_active(transfer.from)
+            && (case.wins(transfer.to) || !case.is_active(transfer.to));
+        if !pulls || first.is_some_and(|(_, puller)| puller != by) {
+            continue;
+        }
+        first.get_or_insert((transfer, by));
+        if !owners.contains(&transfer.from) {
+            owners.push(transfer.from);
+        }
+        if owners.len() >= MAX_TAKEN {
+            break;
+        }
+    }
+    let (transfer, puller) = first?;
+    // Whoever gets anything has traded or was paid.
+    owners.retain(|owner| !case.flows().iter().any(|flow| flow.to == *owner));
+    // Custodians collect from single accounts of their own.
+    if owners.len() < 2 {
+        return None;
+    }
+    // Who collects by agreement notes whom it charged.
+    let records = case.trace.logs.iter().any(|log| log.address == puller);
+    let (severity, confidence) = match records {
+        true => (Severity::P3, 30),
+        false if owners.len() >= config.min_owners as usize => (Severity::P1, 65),
+        false => (Severity::P2, 50),
+    };
+    Some(
+        TxFinding::new(NAME, Class::Phishing, severity, confidence)
+            .with("pattern", "approvals_used")
+            .party(case, "victim", *owners.first()?)
+            .with("victims", owners.len())
+            .party(case, "puller", puller)
+            .with("frame", transfer.frame)
+            .with("taken", moved(case, transfer.asset, transfer.amount))
+            .with("to", hex(case, transfer.to)),
     )
 }
 

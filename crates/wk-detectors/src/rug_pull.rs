@@ -1,10 +1,12 @@
 //! Those who made a token take what its buyers had paid.
 //!
 //! Nearly all that a pool holds leaves it for the liquidity that the sender takes out; or units of a
-//! token come into being for the sender and are sold to its pool at once for most of what that has.
+//! token come into being for the sender, or in the pool itself, and are sold to it at once.
 //!
 //! Known weaknesses: whoever alone had liquidity in a pool takes all of it when he leaves, so that
-//! this is of low severity; sellers' taxes and blocked sales leave no trace in one transaction.
+//! this is of low severity; whether who has new units made is the maker or a stranger one transaction
+//! does not tell, so that both are said; sellers' taxes and blocked sales leave no trace in one
+//! transaction.
 
 use alloy_primitives::U256;
 use wk_model::Severity;
@@ -13,10 +15,13 @@ use wk_trace::{Asset, FrameKind, Party, Transfer, TransferKind};
 use crate::case::Case;
 use crate::config::settings;
 use crate::finding::{Class, TxFinding, moved};
+use crate::flows::Trade;
 
 settings! { "rug_pull";
     /// How much of what a pool held must leave, in percent.
     min_share_percent: u8 = 95,
+    /// How much of what a pool held must be got for new units, in percent, to be more than a sale.
+    min_sold_percent: u8 = 50,
 }
 
 const NAME: &str = "rug_pull";
@@ -30,7 +35,11 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
     if !config.enabled || case.flows().is_empty() || case.trace.frames.len() < 3 {
         return;
     }
-    findings.extend(pulled(case, config.min_share_percent).or_else(|| minted_and_sold(case)));
+    if let Some(pulled) = pulled(case, config.min_share_percent) {
+        findings.push(pulled);
+    } else {
+        minted_and_sold(case, config, findings);
+    }
 }
 
 /// Liquidity taken out that was nearly all there was.
@@ -75,16 +84,19 @@ fn pulled(case: &Case<'_>, share: u8) -> Option<TxFinding> {
 }
 
 /// New units sold at once, by whoever had them made.
-fn minted_and_sold(case: &Case<'_>) -> Option<TxFinding> {
+fn minted_and_sold(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFinding>) {
+    let pool_of = |party: Party| case.pools().iter().any(|pool| pool.pool == party);
     let minted = |transfer: &&Transfer| {
         transfer.kind == TransferKind::Mint
             && transfer.id.is_none()
-            && case.is_side(transfer.to)
+            && (case.is_side(transfer.to) || pool_of(transfer.to))
             && transfer.by.is_some_and(|by| case.is_side(by))
             && !matches!(transfer.asset, Asset::Token(token) if case.is_side(token) || case.is_fresh(token))
     };
     let mut minted = case.trace.transfers.iter().filter(minted).take(MAX_MINTED);
-    let minted = minted.find(|transfer| !wraps(case, transfer.frame, transfer.asset))?;
+    let Some(minted) = minted.find(|transfer| !wraps(case, transfer.frame, transfer.asset)) else {
+        return;
+    };
     let sold = case.pools().iter().find_map(|pool| {
         let trade = pool
             .trades
@@ -92,18 +104,43 @@ fn minted_and_sold(case: &Case<'_>) -> Option<TxFinding> {
             .find(|trade| trade.frame > minted.frame && trade.got == minted.asset)?;
         Some((pool.pool, trade))
     });
-    let (pool, trade) = sold?;
+    let Some((pool, trade)) = sold else { return };
     let gained =
         case.gains().iter().any(|(asset, _)| *asset == trade.gave || *asset == Asset::Native);
-    gained.then(|| {
-        TxFinding::new(NAME, Class::AccessControl, Severity::P2, 55)
+    if !gained {
+        return;
+    }
+    let share = share_sold(case, pool, trade);
+    let most = share.is_some_and(|share| share >= U256::from(config.min_sold_percent));
+    let (severity, confidence) = if most { (Severity::P1, 65) } else { (Severity::P2, 55) };
+    let finding = |class, severity, confidence| {
+        TxFinding::new(NAME, class, severity, confidence)
             .with("pattern", "minted_and_sold")
             .party(case, "pool", pool)
             .with("frame", minted.frame)
             .with("minted", moved(case, minted.asset, minted.amount))
             .with("got", moved(case, trade.gave, trade.gave_amount))
+            .with("got_percent", share.map(|share| share.to_string()))
             .gains(case)
-    })
+    };
+    findings.push(finding(Class::RugPull, severity, confidence));
+    // By its maker it is this, by anyone else that; once is enough to wake people.
+    findings.push(finding(Class::AccessControl, Severity::P2, confidence - 10));
+}
+
+/// How much of what the pool had it gave, in percent; none where nobody asked what is left.
+fn share_sold(case: &Case<'_>, pool: Party, trade: &Trade) -> Option<U256> {
+    let Asset::Token(token) = trade.gave else { return None };
+    let address = case.trace.address(pool);
+    let left = case.frames().skip(trade.frame as usize).find_map(|(at, frame)| {
+        let asks = frame.to == token
+            && case.selector(at) == BALANCE
+            && !frame.reverted
+            && case.trace.word_address(frame, 0) == Some(address);
+        case.trace.output_word(frame, 0).filter(|_| asks)
+    })?;
+    let all = left.checked_add(trade.gave_amount).filter(|all| !all.is_zero())?;
+    Some(trade.gave_amount.checked_mul(U256::from(100))? / all)
 }
 
 /// Whether something was given for the new units: coins with the call, or another token during it.

@@ -1,7 +1,8 @@
 //! Signatures that prove nothing: used again, given by nobody, or never looked at.
 //!
 //! A signature is checked by the precompiled contract at address 1. The same question asked for two
-//! separate calls of the attacker's side, each of which pays, is a replay; an answer of nobody,
+//! separate calls of the attacker's side, each of which pays, is a replay; so is its mirror image, which
+//! anyone can make of a signature and which is as good; an answer of nobody,
 //! after which the contract pays all the same, is a forgery; a permit during which nothing was
 //! checked, by which a token is taken all the same, is one that the token never understood.
 //!
@@ -10,6 +11,7 @@
 
 use std::collections::HashMap;
 
+use alloy_primitives::U256;
 use wk_model::Severity;
 use wk_trace::{FrameKind, Party, SignatureCheck};
 
@@ -24,6 +26,13 @@ settings! { "signature_replay";
 const NAME: &str = "signature_replay";
 /// Checked signatures that are remembered in one transaction.
 const MAX_CHECKS: usize = 4096;
+/// The order of the curve's base point (SEC 2, secp256k1).
+const ORDER: U256 = U256::from_limbs([
+    0xbfd2_5e8c_d036_4141,
+    0xbaae_dce6_af48_a03b,
+    0xffff_ffff_ffff_fffe,
+    0xffff_ffff_ffff_ffff,
+]);
 /// Checks, answers and permits that are followed up in one transaction.
 const MAX_LOOKS: u32 = 256;
 
@@ -71,22 +80,31 @@ fn paid_within(case: &Case<'_>, call: u32) -> bool {
         .any(|flow| case.wins(flow.to) && !case.wins(flow.from))
 }
 
+/// Who asked, what was signed, and the signature's second number or its mirror image.
+type Signed<'c> = (Party, &'c [u8], U256);
+
 fn replayed(case: &Case<'_>) -> Option<Found> {
-    let mut seen: HashMap<(Party, &[u8]), u32> = HashMap::new();
+    let mut seen: HashMap<Signed<'_>, (u32, &[u8])> = HashMap::new();
     let mut looks = 0;
     for check in checks(case) {
         let question = case.trace.bytes(check.question);
         let Some(call) = call_of(case, check.frame).filter(|_| question.len() >= 128) else {
             continue;
         };
-        let before = *seen.entry((check.by, &question[..128])).or_insert(call);
+        // What was signed, and the lesser of the signature's second number and its mirror image: no two
+        // signatures of one thing share that by chance.
+        let second = U256::from_be_slice(&question[96..128]);
+        let lesser = ORDER.checked_sub(second).map_or(second, |mirror| mirror.min(second));
+        let key = (check.by, &question[..32], lesser);
+        let (before, other) = *seen.entry(key).or_insert((call, &question[32..128]));
         let apart = before != call && case.frame(before).end <= call;
         looks += u32::from(apart);
         if looks > MAX_LOOKS {
             return None;
         }
         if apart && paid_within(case, before) && paid_within(case, call) {
-            return Some(("used_again", check.frame, check.by, Severity::P1, 75));
+            let pattern = if other == &question[32..128] { "used_again" } else { "mirrored" };
+            return Some((pattern, check.frame, check.by, Severity::P1, 75));
         }
     }
     None

@@ -39,6 +39,8 @@ pub enum Role {
     PoolTrick,
     /// Proposals, votes and their execution.
     Governance,
+    /// Proposals and votes alone: steps before something is decided.
+    Ballot,
     /// Changes of who may do what.
     Ownership,
     /// What is to be called once, when a contract is new.
@@ -88,6 +90,7 @@ impl Role {
             "liquidation" => Role::Liquidation,
             "pool_trick" => Role::PoolTrick,
             "governance" => Role::Governance,
+            "ballot" => Role::Ballot,
             "ownership" => Role::Ownership,
             "initializer" => Role::Initializer,
             "internal_name" => Role::InternalName,

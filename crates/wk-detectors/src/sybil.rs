@@ -1,15 +1,17 @@
 //! Many fresh contracts, each of which does the same at one protocol.
 //!
 //! What is given once per account (an airdrop, a first bonus, a pledge that can be taken back) is
-//! taken by as many accounts as the sender likes.
+//! taken by as many accounts as the sender likes. The same thing put in and taken out again by one
+//! account after the other was counted once for each.
 //!
 //! Known weaknesses: minters that open many positions at once by the rules of the protocol look the
 //! same, so that this is of low severity unless money comes out.
 
 use std::collections::HashMap;
 
+use alloy_primitives::U256;
 use wk_model::Severity;
-use wk_trace::{FrameKind, Party};
+use wk_trace::{Asset, FrameKind, Party};
 
 use crate::case::Case;
 use crate::config::settings;
@@ -67,13 +69,37 @@ pub(crate) fn detect(case: &Case<'_>, config: &Config, findings: &mut Vec<TxFind
         return;
     }
     let won = !case.gains().is_empty() && case.lost_something(victim);
-    let (severity, confidence) = if won { (Severity::P1, 65) } else { (Severity::P2, 45) };
+    let passed_on = passed_on(case, victim) >= config.min_contracts as usize;
+    let (severity, confidence) = match (won, passed_on) {
+        (true, _) => (Severity::P1, 65),
+        (false, true) => (Severity::P1, 60),
+        (false, false) => (Severity::P2, 45),
+    };
     // What a token gives to each of its holders is the token's own rule.
     let class = if case.is_token(victim) { Class::TokenMechanics } else { Class::BusinessLogic };
     findings.push(
         TxFinding::new(NAME, class, severity, confidence)
             .party(case, "victim", victim)
             .with("contracts", accounts.len())
+            .with("passed_on", passed_on)
             .gains(case),
     );
+}
+
+/// Fresh accounts of the side that put the same amount of the same thing in and took it out again.
+fn passed_on(case: &Case<'_>, protocol: Party) -> usize {
+    let mut put_in: HashMap<Party, (Asset, U256)> = HashMap::new();
+    let mut counts: HashMap<(Asset, U256), Vec<Party>> = HashMap::new();
+    for flow in case.flows() {
+        let thing = (flow.asset, flow.amount);
+        if flow.to == protocol && case.is_fresh(flow.from) && case.is_side(flow.from) {
+            put_in.insert(flow.from, thing);
+        } else if flow.from == protocol && put_in.get(&flow.to) == Some(&thing) {
+            let accounts = counts.entry(thing).or_default();
+            if accounts.last() != Some(&flow.to) {
+                accounts.push(flow.to);
+            }
+        }
+    }
+    counts.values().map(Vec::len).max().unwrap_or(0)
 }

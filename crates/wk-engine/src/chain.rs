@@ -81,6 +81,7 @@ impl ChainTask {
             keep_links: u64::from(self.0.config.reorg_window),
             live: self.0.live.clone(),
             statuses: self.0.statuses.clone(),
+            recent: self.0.recent.clone(),
             metrics: self.0.metrics.clone(),
             clock: self.0.clock.clone(),
             wake_delivery: self.0.wake_delivery.clone(),

@@ -29,10 +29,10 @@ use crate::deliver::Deliverer;
 use crate::foresee::{Foresee, Touching};
 use crate::handle::{ConfigState, Handle, Pools};
 use crate::housekeeping::Housekeeping;
-use crate::inspect::{Inbox, InspectTask};
+use crate::inspect::{Inbox, InspectTask, Inspector, Looking};
 use crate::parts::ChainParts;
 use crate::side::{Side, SideEvent};
-use crate::{Costs, Live, Statuses, signals};
+use crate::{Costs, Live, Recent, Statuses, signals};
 
 /// Observations without a block that may wait to be processed.
 const QUEUE: usize = 1_024;
@@ -125,7 +125,10 @@ impl Engine {
             supervisor,
             costs: Costs::default(),
             started_at: now,
+            recent: Recent::default(),
             pools: Pools::default(),
+            looking: Arc::default(),
+            looking_turn: Arc::default(),
             labels: Arc::default(),
             prices: Arc::default(),
             funds_turn: Arc::default(),
@@ -268,8 +271,10 @@ impl Engine {
                 info!(%chain, "no longer watched as before");
                 old.stops.iter().for_each(StopToken::stop);
                 self.handle.pools.write().remove(chain);
+                self.handle.looking.write().remove(chain);
                 if !wanted.contains_key(chain) {
                     self.handle.statuses.remove(chain);
+                    self.handle.recent.remove(chain);
                 }
             }
             keep
@@ -306,6 +311,9 @@ impl Engine {
         let handle = &self.handle;
         handle.pools.write().insert(chain.clone(), pool.clone());
         handle.statuses.update(chain, |_| {});
+        let inspector = Inspector::new(chain, config, &pool, &handle.metrics);
+        let looking = Looking { config: config.clone(), inspector, pool: pool.clone() };
+        handle.looking.write().insert(chain.clone(), looking);
         let mut stops = Vec::new();
         {
             let (pool, side) = (pool.clone(), self.observations.clone());
@@ -351,6 +359,7 @@ impl Engine {
             route: self.route.subscribe(),
             live: handle.live.clone(),
             statuses: handle.statuses.clone(),
+            recent: handle.recent.clone(),
             metrics: handle.metrics.clone(),
             clock: handle.clock.clone(),
             wake_delivery: handle.wake_delivery.clone(),

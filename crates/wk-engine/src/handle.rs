@@ -17,7 +17,8 @@ use wk_store::{OutboxId, Store, StoreError};
 
 use crate::contract_facts::{ExamineError, Examined, examine};
 use crate::engine::Rules;
-use crate::{ChainState, Costs, Live, Statuses};
+use crate::inspect::Looking;
+use crate::{ChainState, Costs, Live, Recent, Statuses};
 
 /// A view on the running engine. Clones look at the same engine.
 #[derive(Clone)]
@@ -34,11 +35,17 @@ pub struct Handle {
     pub clock: Clock,
     /// All tasks.
     pub supervisor: Supervisor,
+    /// The newest blocks.
+    pub recent: Recent,
     /// What watched contracts cost since the start.
     pub costs: Costs,
     /// When the program started.
     pub started_at: Timestamp,
     pub(crate) pools: Pools,
+    /// How transactions of each chain are looked into.
+    pub(crate) looking: Arc<RwLock<BTreeMap<ChainName, Looking>>>,
+    /// Whose turn it is to look into a transaction.
+    pub(crate) looking_turn: Arc<tokio::sync::Mutex<()>>,
     /// Known addresses of the running config.
     pub(crate) labels: Arc<RwLock<Arc<Labels>>>,
     /// What a coin of each chain is worth, as the running config says.

@@ -11,6 +11,7 @@ use wk_model::{B256, ChainName, Height, Problem};
 use wk_runtime::{Clock, Metrics, StopToken};
 
 use crate::Inspector;
+use crate::inspect::height_of;
 
 /// How long endpoints get to answer for the first time.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -102,12 +103,7 @@ impl History {
     /// # Errors
     /// When nobody answers.
     pub async fn height_of(&self, transaction: B256) -> Result<Option<Height>, String> {
-        let params = serde_json::json!([transaction]);
-        let request = Request::backfill("eth_getTransactionReceipt", params);
-        let reply = self.pool.call(request).await.map_err(|error| error.to_string())?;
-        let receipt: serde_json::Value = reply.parse().unwrap_or_default();
-        let number = receipt["blockNumber"].as_str().unwrap_or_default();
-        Ok(u64::from_str_radix(number.trim_start_matches("0x"), 16).ok().map(Height))
+        height_of(&self.pool, transaction).await
     }
 
     /// Inspects transactions of past blocks.

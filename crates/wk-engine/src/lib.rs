@@ -20,6 +20,7 @@ mod outcome;
 mod parts;
 mod pipeline;
 mod proxies;
+mod recent;
 mod reload;
 mod replay;
 mod side;
@@ -34,8 +35,12 @@ pub use engine::{Engine, StartError};
 pub use funds::{FundsError, GatherError, Gathered};
 pub use handle::{ConfigState, Handle};
 pub use history::{History, OpenHistory};
-pub use inspect::{Inspection, InspectionStatus, Inspector, LookedAt, look};
+pub use inspect::{
+    Inspection, InspectionStatus, Inspector, LookedAt, Named, Token, Transaction, TransactionError,
+    look,
+};
 pub use live::{Live, LiveEvent, Numbered};
+pub use recent::{Recent, RecentBlock};
 pub use replay::{ReplayError, Replayed, replay};
 pub use signals::SIGNALS;
 pub use status::{ChainState, ChainStatus, Statuses};

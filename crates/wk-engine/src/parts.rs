@@ -12,7 +12,7 @@ use wk_store::{Commit, Committed, Route, Store, StoreError};
 use crate::engine::Rules;
 use crate::foresee::Touching;
 use crate::inspect::Inbox;
-use crate::{Costs, Live, Statuses, outcome};
+use crate::{Costs, Live, Recent, Statuses, outcome};
 
 /// One chain as its config says, and what its tasks share. Clones share it, too.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ pub(crate) struct ChainParts {
     pub(crate) route: watch::Receiver<Route>,
     pub(crate) live: Live,
     pub(crate) statuses: Statuses,
+    pub(crate) recent: Recent,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) wake_delivery: Wake,

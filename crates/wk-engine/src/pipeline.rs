@@ -22,7 +22,9 @@ use wk_store::{
 
 use crate::engine::Rules;
 use crate::inspect::Inbox;
-use crate::{ChainState, Costs, Live, LiveEvent, Statuses, outcome, proxies, signals, state_reads};
+use crate::{
+    ChainState, Costs, Live, LiveEvent, Recent, Statuses, outcome, proxies, signals, state_reads,
+};
 
 /// Blocks that go into one transaction at most: enough to make backfill cheap, few enough to keep
 /// a live finding waiting for no other.
@@ -45,6 +47,7 @@ pub(crate) struct Pipeline {
     pub(crate) keep_links: u64,
     pub(crate) live: Live,
     pub(crate) statuses: Statuses,
+    pub(crate) recent: Recent,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) wake_delivery: Wake,
@@ -142,6 +145,9 @@ impl Pipeline {
                 let content = content.then(|| Arc::clone(&block));
                 let made = BatchBlock { link, transactions, intake, handed_at, content };
                 batch.blocks.push(made);
+                if matches!(intake, Intake::Live | Intake::Backfill) {
+                    self.recent.seen(&self.chain, &block, batch.commit.at);
+                }
                 let digest = wk_chain::evm::digest(&block);
                 let seen = SeenBlock { link, counts, digest, verification, intake };
                 batch.commit.seen.push(seen);
@@ -150,6 +156,7 @@ impl Pipeline {
             ChainChange::Reverted => {
                 self.memory.revert(&self.chain, &link.block);
                 self.costs.reverted(&self.chain, &link.block);
+                self.recent.reverted(&self.chain, &link, batch.commit.at);
                 self.decoder().revert_block(&self.chain, &link.block);
                 batch.commit.reverted.push(link);
             }

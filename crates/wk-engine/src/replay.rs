@@ -99,6 +99,7 @@ pub async fn replay(
         forgot_at: Timestamp(0),
         keep_links: u64::from(config.reorg_window),
         live: Live::default(),
+        recent: crate::Recent::default(),
         statuses: Statuses::default(),
         metrics: metrics.clone(),
         clock: Clock::system(),

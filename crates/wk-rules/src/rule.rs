@@ -54,6 +54,8 @@ pub(crate) struct Rule {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) description: Option<String>,
     pub(crate) runbook: Option<String>,
+    /// All of it, as the config says.
+    pub(crate) definition: serde_json::Value,
 }
 
 impl Rule {

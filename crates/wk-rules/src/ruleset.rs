@@ -52,6 +52,8 @@ pub struct RuleSummary {
     pub description: Option<String>,
     /// Address of the page that says what to do.
     pub runbook: Option<String>,
+    /// All of it, as the config says; secrets are hidden.
+    pub definition: serde_json::Value,
 }
 
 /// The logs of a chain that some rule looks at.
@@ -142,6 +144,7 @@ impl RuleSet {
             notify: rule.notify.clone(),
             description: rule.description.clone(),
             runbook: rule.runbook.clone(),
+            definition: rule.definition.clone(),
         };
         self.0.rules.iter().map(summary).collect()
     }

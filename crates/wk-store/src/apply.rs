@@ -5,7 +5,7 @@ use wk_model::{ChainName, Height, Timestamp};
 
 use crate::{
     Commit, Committed, HoleChange, Route, StoreError, blocks, conditions, coverage, entries,
-    findings, inspections, rule_errors, upgrades,
+    findings, inspections, rule_errors, upgrades, usage,
 };
 
 /// A batch on its way: what every step needs, and what came of the steps so far.
@@ -36,6 +36,9 @@ pub(crate) fn apply(connection: &Connection, commit: &Commit) -> Result<Committe
     }
     if let Some(chain) = &commit.chain {
         inspections::done(&mut batch, chain, &commit.inspected)?;
+        if let Some(learned) = &commit.learned {
+            usage::learn(connection, chain, learned)?;
+        }
     }
     for condition in &commit.conditions {
         conditions::change(&mut batch, condition)?;
@@ -60,6 +63,7 @@ fn apply_to_chain(
         entries::forget_block(connection, chain, link.block.hash)?;
         upgrades::forget_block(connection, chain, link.block.hash)?;
         inspections::forget_block(connection, chain, &link.block)?;
+        usage::forget_block(connection, chain, &link.block)?;
         findings::retract_block(batch, chain, link.block.hash)?;
     }
 
@@ -118,6 +122,7 @@ fn refuse_blocks_without_chain(commit: &Commit) -> Result<(), StoreError> {
         && commit.upgrades.is_empty()
         && commit.uninspected.is_empty()
         && commit.inspected.is_empty()
+        && commit.learned.is_none()
         && commit.safe.is_none()
         && commit.finalized.is_none();
     if empty {

@@ -10,7 +10,7 @@ use wk_model::{
     WindowEntry,
 };
 
-use crate::{FindingRow, Inspected, Uninspected};
+use crate::{FindingRow, Inspected, Learned, Uninspected};
 
 /// Tells who is to hear of a finding: the names of the targets, each of which gets a delivery of
 /// its own. One target per channel (`oncall/slack`), so that a channel that fails neither holds
@@ -21,7 +21,7 @@ pub type Route = Arc<dyn Fn(&Finding) -> Vec<String> + Send + Sync>;
 
 /// One batch. Applied in this order, whatever the order of assignment: `reverted`, `holes`, `seen`,
 /// `rescanned`, `agreed`, `upgrades`, `uninspected`, `safe` and `finalized`, `entries`,
-/// `findings`, `inspected`, `conditions`, `rule_errors`. So a batch may carry reverts and the blocks that replace them; a
+/// `findings`, `inspected`, `learned`, `conditions`, `rule_errors`. So a batch may carry reverts and the blocks that replace them; a
 /// block that is seen and then reverted needs two batches.
 #[derive(Clone)]
 pub struct Commit {
@@ -57,6 +57,8 @@ pub struct Commit {
     pub uninspected: Vec<Uninspected>,
     /// Blocks whose transactions were inspected, with what was found.
     pub inspected: Vec<Inspected>,
+    /// Uses of contracts in finalized blocks that were learned.
+    pub learned: Option<Learned>,
     /// Rules that could not be evaluated.
     pub rule_errors: Vec<RuleFailure>,
     /// How many of the newest links are kept: the reorg window. Links above the finalized head are
@@ -89,6 +91,7 @@ impl Commit {
             upgrades: Vec::new(),
             uninspected: Vec::new(),
             inspected: Vec::new(),
+            learned: None,
             rule_errors: Vec::new(),
             keep_links: 1_024,
         }

@@ -1,5 +1,8 @@
 //! Findings and their life: held, active, resolved, retracted.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use alloy_primitives::B256;
 use rusqlite::{Connection, Row, params};
 use wk_model::{
@@ -156,6 +159,67 @@ impl Store {
             }
             counts.retain(|count| count.count > 0);
             Ok(counts)
+        })
+        .await
+    }
+}
+
+/// Newest findings that a history looks at: enough for any day that people can still read, and few
+/// enough to stay quick.
+const HISTORY: u32 = 20_000;
+
+/// What was found at one kind of asset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FindingHistory {
+    /// Kind of asset, such as `contract`.
+    pub kind: String,
+    /// Standing findings by severity, P0 first.
+    pub open: [u64; 4],
+    /// Findings made in each slot that were not taken back: slot, worst severity, number.
+    pub slots: Vec<(u32, Severity, u64)>,
+}
+
+impl Store {
+    /// By kind of asset, by name: what stands, and what was made in each of `slots` steps from
+    /// `since` on. Of very many findings only the newest 20,000 are looked at for the slots.
+    pub async fn finding_history(
+        &self,
+        since: Timestamp,
+        step: Duration,
+        slots: u32,
+    ) -> Result<Vec<FindingHistory>, StoreError> {
+        let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
+        self.read(move |connection| {
+            const KIND: &str = "substr(asset, 1, instr(asset || '/', '/') - 1)";
+            const NO_CANARY: &str = "NOT (source_name = ?1 AND source_kind = 'system')";
+            let mut kinds: BTreeMap<String, FindingHistory> = BTreeMap::new();
+            let sql = format!(
+                "SELECT {KIND}, severity, count(*) FROM findings
+                 WHERE status = 'active' AND {NO_CANARY} GROUP BY 1, 2"
+            );
+            let open = rows(connection, &sql, [CANARY], |row| {
+                let severity = row.get::<_, Db<Severity>>(1)?.0;
+                Ok((row.get::<_, String>(0)?, severity, row.get::<_, Db<u64>>(2)?.0))
+            })?;
+            for (kind, severity, count) in open {
+                kinds.entry(kind).or_default().open[severity as usize] = count;
+            }
+            let sql = format!(
+                "SELECT {KIND}, (seen_at - ?2) / ?3 AS slot, min(severity), count(*)
+                 FROM (SELECT * FROM findings ORDER BY seq DESC LIMIT {HISTORY})
+                 WHERE seen_at >= ?2 AND status <> 'retracted' AND slot < ?4 AND {NO_CANARY}
+                 GROUP BY 1, 2 ORDER BY 1, 2"
+            );
+            let made = rows(connection, &sql, params![CANARY, Db(since), step, slots], |row| {
+                let slot = row.get::<_, u32>(1)?;
+                let severity = row.get::<_, Db<Severity>>(2)?.0;
+                Ok((row.get::<_, String>(0)?, (slot, severity, row.get::<_, Db<u64>>(3)?.0)))
+            })?;
+            for (kind, slot) in made {
+                kinds.entry(kind).or_default().slots.push(slot);
+            }
+            let named = kinds.into_iter().map(|(kind, made)| FindingHistory { kind, ..made });
+            Ok(named.collect())
         })
         .await
     }

@@ -6,7 +6,7 @@ use wk_model::{BlockLink, BlockRef, BlockTime, ChainName, Finding, Height, Times
 
 use crate::apply::Batch;
 use crate::sql::{Db, change, first, rows};
-use crate::{Store, StoreError, findings};
+use crate::{ContractUse, Store, StoreError, findings, usage};
 
 /// A block whose transactions are to be inspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Inspected {
     pub source: String,
     /// What was found in them.
     pub findings: Vec<Finding>,
+    /// What they did with watched contracts, to be learned once the block is finalized.
+    pub uses: Vec<ContractUse>,
 }
 
 /// The source of blocks that were left out.
@@ -151,7 +153,7 @@ pub(crate) fn done(
     chain: &ChainName,
     inspected: &[Inspected],
 ) -> Result<(), StoreError> {
-    for Inspected { block, source, findings } in inspected {
+    for Inspected { block, source, findings, uses } in inspected {
         let sql =
             "SELECT transactions FROM inspections WHERE chain = ? AND height = ? AND hash = ?";
         let same = params![Db(chain.clone()), Db(block.height), Db(block.hash)];
@@ -165,6 +167,7 @@ pub(crate) fn done(
         let params =
             params![Db(chain.clone()), source, Db(transactions), Db(block.height), Db(batch.at)];
         change(batch.connection, sql, params)?;
+        usage::wait(batch.connection, chain, block, uses)?;
         for finding in findings {
             findings::find(batch, finding)?;
         }

@@ -23,6 +23,7 @@ mod store;
 mod stored;
 mod tokens;
 mod upgrades;
+mod usage;
 mod writer;
 
 pub use backup::{StoreSize, StoreStats};
@@ -33,7 +34,7 @@ pub use commit::{
 pub use conditions::OpenCondition;
 pub use coverage::{CoverageQuery, CoverageSummary};
 pub use error::{OpenStore, StoreError};
-pub use findings::{FindingCount, FindingQuery, FindingRow, FindingSource};
+pub use findings::{FindingCount, FindingHistory, FindingQuery, FindingRow, FindingSource};
 pub use inspections::{
     Inspected, InspectedBy, InspectionSummary, PendingInspection, SKIPPED, Uninspected,
 };
@@ -44,3 +45,4 @@ pub use rule_errors::RuleErrorRow;
 pub use store::{SIGNALS, Store};
 pub use tokens::{Role, TokenId, TokenRow, TokenSecret};
 pub use upgrades::UpgradeRow;
+pub use usage::{ContractUse, Learned};

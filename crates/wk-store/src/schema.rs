@@ -11,11 +11,12 @@ use crate::OpenStore;
 const APPLICATION_ID: i32 = 0x574b_5052;
 
 /// The schema's steps. What was released is never changed: a new step is a new file.
-pub(crate) const MIGRATIONS: [&str; 4] = [
+pub(crate) const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_spine.sql"),
     include_str!("../migrations/0002_retention.sql"),
     include_str!("../migrations/0003_upgrades.sql"),
     include_str!("../migrations/0004_inspections.sql"),
+    include_str!("../migrations/0005_usage.sql"),
 ];
 
 /// The number of the schema that these steps lead to.

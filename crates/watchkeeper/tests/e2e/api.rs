@@ -324,6 +324,9 @@ async fn every_refusal_has_the_documented_shape() {
     let watchkeeper = Watchkeeper::start(&every_block(&anvil, "")).await;
     watchkeeper.wait_for_height("local", anvil.height().await).await;
     let admin = token(&watchkeeper, "admin").await;
+    let zeros = "0".repeat(64);
+    let nowhere = format!("/api/v1/chains/nowhere/transactions/0x{zeros}");
+    let unknown = format!("/api/v1/chains/local/transactions/0x{zeros}");
     let long = format!("/api/v1/findings?text={}", "x".repeat(9_000));
     for (method, path, status, code) in [
         ("GET", "/api/v1/findings?cursor=nonsense", 400, "bad_request"),
@@ -339,6 +342,12 @@ async fn every_refusal_has_the_documented_shape() {
         ("GET", "/api/v1/chains/nowhere", 404, "not_found"),
         ("GET", "/api/v1/chains/nowhere/coverage", 404, "not_found"),
         ("GET", "/api/v1/chains/local/blocks?from=low", 400, "bad_request"),
+        ("GET", "/api/v1/chains/nowhere/recent", 404, "not_found"),
+        ("GET", "/api/v1/chains/local/transactions/0x12", 400, "bad_request"),
+        ("GET", &nowhere, 404, "not_found"),
+        ("GET", &unknown, 404, "not_found"),
+        ("GET", "/api/v1/overview?hours=many", 400, "bad_request"),
+        ("GET", "/api/v1/search?what=x", 400, "bad_request"),
         ("GET", "/api/v1/stream?topics=gossip", 400, "bad_request"),
         ("POST", "/api/v1/outbox/99/resend", 404, "not_found"),
         ("POST", "/api/v1/outbox/x/resend", 400, "bad_request"),
@@ -461,4 +470,88 @@ route: {{receiver: log}}
         let have: BTreeSet<&String> = value.as_object().expect("an object").keys().collect();
         assert_eq!(have, known, "{schema}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_looked_into_and_found_by_its_hash() {
+    let anvil = anvil_or_skip!();
+    let vault = anvil.deploy(Fixture::Vault, &[]).await;
+    let more = format!(
+        r#"
+contracts:
+  vault: {{chain: local, address: "{vault}", abi: ["function withdraw(uint256 amount)"]}}
+"#
+    );
+    let deposit = Tx::call(vault, Fixture::Vault, "deposit", &[]).value(ether(5));
+    anvil.execute(&deposit).await;
+    let withdraw = Tx::call(vault, Fixture::Vault, "withdraw", &[number(ether(1))]);
+    let receipt = anvil.execute(&withdraw).await;
+    let hash = text(&receipt["transactionHash"]);
+    let watchkeeper = Watchkeeper::start(&every_block(&anvil, &more)).await;
+    watchkeeper.wait_for_height("local", anvil.height().await).await;
+
+    let tx = watchkeeper.get(&format!("/api/v1/chains/local/transactions/{hash}")).await;
+    assert_eq!(tx["success"], true, "{tx}");
+    assert_eq!(tx["calls_known"], true, "anvil traces");
+    let account = |of: &Value| tx["accounts"][of.as_u64().expect("a number") as usize].clone();
+    assert_eq!(account(&tx["target"])["name"], "vault");
+    let frames = tx["frames"].as_array().expect("a list");
+    assert_eq!(frames.len(), 2, "the vault is called, and pays");
+    assert_eq!(frames[0]["function"], "withdraw(uint256)");
+    assert_eq!(frames[0]["arguments"], json!({"amount": ether(1).to_string()}));
+    assert_eq!(frames[1]["parent"], 0);
+    assert_eq!(frames[1]["value"], ether(1).to_string());
+    assert_eq!(frames[1]["marks"], json!(["value", "moves"]));
+    // What one lost, another won.
+    let nets = tx["balances"].as_array().expect("a list").iter().map(|one| text(&one["net"]));
+    let nets: BTreeSet<String> = nets.map(str::to_owned).collect();
+    assert_eq!(nets, BTreeSet::from([ether(1).to_string(), format!("-{}", ether(1))]));
+
+    let height = number_of(&receipt["blockNumber"]);
+    let block = text(&receipt["blockHash"]);
+    for (asked, kind, id) in [
+        (hash, "transaction", hash.to_owned()),
+        (block, "block", height.to_string()),
+        (&height.to_string(), "block", height.to_string()),
+        (&vault.to_string(), "contract", "vault".to_owned()),
+        ("EACH-BL", "rule", "each-block".to_owned()),
+    ] {
+        let hits = watchkeeper.get(&format!("/api/v1/search?q={asked}")).await;
+        assert_eq!((text(&hits[0]["kind"]), text(&hits[0]["id"])), (kind, &*id), "{asked}: {hits}");
+    }
+    let me = watchkeeper.get("/api/v1/me").await;
+    assert_eq!(me, json!({"role": "viewer", "token": null}));
+
+    // Blocks that are taken back stay in sight beside those that came for them.
+    let next = anvil.height().await + 1;
+    anvil.mine(1).await;
+    watchkeeper.wait_for_height("local", next).await;
+    anvil.reorg(1).await;
+    let recent = "/api/v1/chains/local/recent?limit=600";
+    watchkeeper
+        .wait(recent, "the block is taken back", |blocks| {
+            let blocks = blocks.as_array().into_iter().flatten();
+            let at = blocks.filter(|block| block["link"]["block"]["height"] == next);
+            let gone: Vec<bool> = at.map(|block| block["reverted_at"].is_u64()).collect();
+            gone == [true, false]
+        })
+        .await;
+    let used = watchkeeper.get(recent).await;
+    let used = used.as_array().into_iter().flatten();
+    let of_withdraw = used.clone().find(|block| block["link"]["block"]["height"] == height);
+    if let Some(block) = of_withdraw {
+        assert_eq!(block["gas_used"], number_of(&receipt["gasUsed"]));
+    }
+    let overview = watchkeeper.get("/api/v1/overview").await;
+    let status = watchkeeper.get("/api/v1/status").await;
+    let open = |of: &Value| of["P3"].as_u64().unwrap_or(0);
+    let domains = overview["domains"].as_array().expect("a list");
+    let all: u64 = domains.iter().map(|domain| open(&domain["open"])).sum();
+    assert!(all > 0 && all <= open(&status["open_findings"]), "{overview} {status}");
+}
+
+/// A quantity as nodes write it.
+fn number_of(value: &Value) -> u64 {
+    let digits = text(value).trim_start_matches("0x");
+    u64::from_str_radix(digits, 16).expect("a quantity")
 }

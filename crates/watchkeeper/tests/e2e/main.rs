@@ -12,3 +12,4 @@ mod pending;
 mod readme;
 mod security;
 mod support;
+mod ui;

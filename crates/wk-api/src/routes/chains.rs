@@ -9,7 +9,9 @@ use wk_store::{BlockQuery, CoverageQuery, Cursor};
 use super::App;
 use crate::error::Problem;
 use crate::extract::{Path, Query};
-use crate::wire::{Chain, Coverage, CoverageRange, HeightQuery, PageOf, ProcessedBlock};
+use crate::wire::{
+    Chain, Coverage, CoverageRange, HeightQuery, PageOf, ProcessedBlock, RecentBlock, RecentQuery,
+};
 
 /// All chains with their endpoints
 #[utoipa::path(get, path = "/api/v1/chains", tag = "chains", responses((status = 200, body = Vec<Chain>)))]
@@ -82,6 +84,21 @@ pub(crate) async fn coverage_ranges(
     };
     let page = app.handle.store.coverage(&chain, query).await?;
     Ok(Json(PageOf::new(page, CoverageRange::from)))
+}
+
+/// The newest blocks since the start with what they used, in the order in which they were processed;
+/// those that were taken back stand beside those that came for them
+#[utoipa::path(get, path = "/api/v1/chains/{chain}/recent", tag = "chains",
+    params(("chain" = String, Path, description = "Name in the config"), RecentQuery),
+    responses((status = 200, body = Vec<RecentBlock>), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn recent(
+    State(app): State<App>,
+    Path(chain): Path<String>,
+    Query(query): Query<RecentQuery>,
+) -> Result<Json<Vec<RecentBlock>>, Problem> {
+    let chain = known(&app, &chain)?.chain;
+    let blocks = app.handle.recent.blocks(&chain, query.limit.unwrap_or(120).min(600) as usize);
+    Ok(Json(blocks.into_iter().map(RecentBlock::from).collect()))
 }
 
 /// A chain as the API shows it.

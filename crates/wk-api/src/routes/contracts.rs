@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
-use wk_chain::abi;
+use wk_chain::abi::{self, Item};
 use wk_contracts::code::CodeFinding;
 use wk_contracts::cost::{Stats, forecast};
 use wk_contracts::funds::{Direction, Method, Settings};
@@ -43,6 +43,8 @@ pub(crate) struct WatchedContract {
 pub(crate) struct CallCosts {
     /// The function: its selector, `receive` or `create`; null for all together.
     function: Option<String>,
+    /// Its signature, where the contract's ABI has it.
+    signature: Option<String>,
     calls: u64,
     failed: u64,
     /// Failed of all calls, from 0 to 1.
@@ -234,7 +236,11 @@ pub(crate) async fn costs(
         functions: summary
             .functions
             .iter()
-            .map(|(key, stats)| CallCosts::new(Some(key.function.to_string()), stats, price))
+            .map(|(key, stats)| {
+                let function = key.function.to_string();
+                let signature = signature(&contract, &function);
+                CallCosts { signature, ..CallCosts::new(Some(function), stats, price) }
+            })
             .collect(),
         gas_trend_per_day: summary.gas_trend.map(|trend| trend.per_day),
         days: summary
@@ -325,6 +331,13 @@ pub(crate) async fn funds(
     }
 }
 
+/// The signature that a selector stands for in the contract's ABI.
+fn signature(contract: &abi::Contract, selector: &str) -> Option<String> {
+    let functions = contract.abi.functions().iter();
+    let mut fits = functions.filter(|function| function.selector().to_string() == selector);
+    fits.next().map(|function| function.signature().to_string())
+}
+
 fn unknown(name: &str) -> Problem {
     Problem::not_found(format!("no contract `{name}` is watched"))
 }
@@ -370,6 +383,7 @@ impl CallCosts {
         });
         CallCosts {
             function,
+            signature: None,
             calls: stats.calls,
             failed: stats.failed,
             error_rate: stats.error_rate(),

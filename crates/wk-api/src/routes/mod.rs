@@ -4,11 +4,15 @@ mod chains;
 mod contracts;
 mod findings;
 mod outbox;
+mod overview;
 mod page;
 mod rules;
+mod search;
 mod status;
 mod stream;
 mod tokens;
+mod transactions;
+mod ui;
 
 use std::sync::Arc;
 
@@ -65,11 +69,16 @@ struct Description;
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(status::status))
+        .routes(routes!(status::me))
+        .routes(routes!(overview::overview))
+        .routes(routes!(search::search))
         .routes(routes!(chains::chains))
         .routes(routes!(chains::chain))
         .routes(routes!(chains::blocks))
         .routes(routes!(chains::coverage))
         .routes(routes!(chains::coverage_ranges))
+        .routes(routes!(chains::recent))
+        .routes(routes!(transactions::transaction))
         .routes(routes!(contracts::contracts))
         .routes(routes!(contracts::costs))
         .routes(routes!(contracts::risk))
@@ -107,7 +116,7 @@ pub(crate) fn router(handle: Handle, options: ServeOptions, stop: StopToken) -> 
         .route("/metrics", get(status::metrics))
         .route_layer(from_fn_with_state(app.clone(), auth::guard));
     let open = Router::new()
-        .route("/", get(page::index))
+        .route("/", get(ui::index))
         .route("/assets/page.css", get(page::style))
         .route("/assets/page.js", get(page::script))
         .route("/assets/icon.svg", get(page::icon))
@@ -116,7 +125,7 @@ pub(crate) fn router(handle: Handle, options: ServeOptions, stop: StopToken) -> 
         .route("/-/ready", get(status::ready));
     guarded
         .merge(open)
-        .fallback(|| async { Problem::not_found("there is nothing at this path") })
+        .fallback(ui::other)
         .method_not_allowed_fallback(|| async {
             Problem::method_not_allowed("this path knows other methods only")
         })
@@ -133,7 +142,7 @@ async fn harden(
     const HEADERS: [(HeaderName, &str); 4] = [
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'none'",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use wk_model::FindingStatus;
 
 use super::App;
 use super::chains::chain_of;
+use crate::auth;
 use crate::error::Problem;
-use crate::wire::{OutboxCounts, Status, Task};
+use crate::wire::{Me, OutboxCounts, Status, Task};
 
 /// Everything at a glance
 #[utoipa::path(get, path = "/api/v1/status", tag = "status", responses((status = 200, body = Status)))]
@@ -39,6 +41,18 @@ pub(crate) async fn status(State(app): State<App>) -> Result<Json<Status>, Probl
         config_loaded_at: config.loaded_at.0,
         tasks: handle.supervisor.tasks().into_iter().map(Task::from).collect(),
     }))
+}
+
+/// Who asks, and what they may do
+#[utoipa::path(get, path = "/api/v1/me", tag = "status", responses((status = 200, body = Me)))]
+pub(crate) async fn me(State(app): State<App>, headers: HeaderMap) -> Result<Json<Me>, Problem> {
+    let token = match auth::bearer(&headers) {
+        Some(secret) => app.handle.store.verify_token(secret, app.handle.clock.now()).await?,
+        None => None,
+    };
+    let role = token.as_ref().map(|token| token.role).or(app.anonymous);
+    let role = role.ok_or_else(|| Problem::unauthorized("a token is needed"))?;
+    Ok(Json(Me { role: role.to_string(), token: token.map(|token| token.name) }))
 }
 
 /// Prometheus' text format.

@@ -18,6 +18,7 @@ mod money;
 mod people;
 mod prices;
 mod rights;
+mod urgent;
 
 /// What is expected of a transaction.
 pub(crate) enum Expect {

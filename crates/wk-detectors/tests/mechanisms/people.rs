@@ -20,6 +20,14 @@ pub(crate) fn cases() -> Vec<Case> {
     let poisoned = call("evil", "go()", &[])
         .calls(["a", "b", "c", "d"].map(|owner| transfer_from("usd", owner, "lookalike", 0)));
     let lured = call("evil", "claimReward()", &[]).value(ONE);
+    let approved = call("evil", "go()", &[])
+        .calls(["a", "b", "c"].map(|owner| transfer_from("usd", owner, "thief", 900)));
+    let collected = call("custodian", "collect()", &[]).calls([transfer_from(
+        "usd",
+        "depositor",
+        "custody",
+        900,
+    )]);
     let own = call("router", "supply(uint256)", &[num(5)])
         .calls([permit("user", "router"), transfer_from("tkn", "user", "router", 5)]);
     let dropped =
@@ -29,6 +37,8 @@ pub(crate) fn cases() -> Vec<Case> {
         ("a permit of another", Attack(class), tx("thief", drained)),
         ("poisoned histories", Attack(class), tx("thief", poisoned)),
         ("paid for a promise", Attack(class), tx("victim", lured)),
+        ("approvals of many", Attack(class), tx("thief", approved)),
+        ("one account's deposit collected", Harmless(class), tx("operator", collected)),
         ("a permit of one's own", Harmless(class), tx("user", own)),
         ("an airdrop", Harmless(class), tx("user", dropped)),
         ("bought by a promising name", Harmless(class), tx("user", bought)),

@@ -191,7 +191,26 @@ fn donation() -> Vec<Case> {
         transfer("usd", "vault", 70),
         ask("vault", "pricePerShare()", &[], &[num(1010)]),
     ]);
+    let diluted = call("evil", "go()", &[]).calls([
+        put(1),
+        transfer("usd", "vault", 200),
+        call("savings", "invest()", &[]).calls([call("vault", "putIn(uint256)", &[num(100)])
+            .calls([transfer_from("usd", "savings", "vault", 100)])]),
+        out(301),
+    ]);
+    let paid_keeper = call("keeper", "go()", &[]).calls([
+        call("vault", "tend()", &[]).calls([call("vault", "noop()", &[])]),
+        transfer("usd", "vault", 70),
+        call("vault", "report()", &[]).calls([
+            ask("vault", "pricePerShare()", &[], &[num(1010)]),
+            call("bounties", "pay(address)", &[who("keeper")])
+                .calls([transfer("dai", "keeper", 5)]),
+            call("vault", "noop()", &[]),
+        ]),
+    ]);
     vec![
+        ("a later deposit diluted", Attack(class), tx("thief", diluted)),
+        ("a keeper paid for what it brings", Harmless(class), tx("bot", paid_keeper)),
         ("a gift between deposit and loan", Attack(class), tx("thief", inflated)),
         ("first depositor's gift", Attack(class), tx("thief", first_depositor)),
         ("share price read after a gift", Attack(class), tx("thief", share_read)),

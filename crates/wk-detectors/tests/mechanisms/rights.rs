@@ -109,6 +109,17 @@ fn governance() -> Vec<Case> {
     let anybody = execute(vec![
         call("treasury", "pay(uint256)", &[num(5)]).calls([transfer("usd", "grantee", 500)]),
     ]);
+    let paid_for_work = call("keeper", "go()", &[]).calls([
+        execute(vec![
+            call("treasury", "pay(uint256)", &[num(5)]).calls([transfer("usd", "grantee", 500)]),
+        ]),
+        call("dao", "thanks(uint256)", &[num(7)]).calls([transfer("usd", "keeper", 5)]),
+    ]);
+    let changed_and_used = call("evil", "go()", &[]).calls([
+        execute(vec![call("risk", "setFactor(uint256)", &[num(5)])]),
+        call("bank", "lend(uint256)", &[num(5)])
+            .calls([ask("risk", "factor()", &[], &[num(5)]), transfer("usd", "evil", 500)]),
+    ]);
     let by_a_bot = call("keeper", "go()", &[]).calls([execute(vec![
         call("treasury", "pay(uint256)", &[num(5)]).calls([transfer("usd", "grantee", 500)]),
     ])]);
@@ -116,6 +127,8 @@ fn governance() -> Vec<Case> {
         ("votes bought for a moment", Attack(class), tx("thief", bought)),
         ("a proposal that pays who executes it", Attack(class), tx("thief", own_proposal)),
         ("committed into code of the borrower", Attack(class), tx("thief", inside)),
+        ("a decision that is used at once", Attack(class), tx("thief", changed_and_used)),
+        ("an executor paid for its work", Harmless(class), tx("bot", paid_for_work)),
         ("a vote", Harmless(class), tx("user", vote)),
         ("a proposal executed by anybody", Harmless(class), tx("user", anybody)),
         ("a proposal executed by a bot", Harmless(class), tx("operator", by_a_bot)),
@@ -175,9 +188,14 @@ fn key_compromise() -> Vec<Case> {
     let withdrawn =
         call("vault", "adminWithdraw(address)", &[who("thief")]).calls([pay("thief", 900)]);
     let scattered = call("vault", "run(bytes)", &[num(32), num(0)]).calls([
-        transfer("usd", "thief", 9),
-        transfer("dai", "thief", 8),
-        transfer("tkn", "thief", 7),
+        transfer("usd", "loot", 9),
+        transfer("dai", "loot", 8),
+        transfer("tkn", "loot", 7),
+    ]);
+    let earned = call("rewards", "collect()", &[]).calls([
+        transfer("usd", "user", 9),
+        transfer("dai", "user", 8),
+        transfer("tkn", "user", 7),
     ]);
     let own_withdrawal =
         call("vault", "withdrawMine(uint256)", &[num(5)]).calls([transfer("usd", "user", 5)]);
@@ -192,6 +210,7 @@ fn key_compromise() -> Vec<Case> {
         ("a withdrawal", Harmless(class), tx("user", own_withdrawal)),
         ("liquidity taken out", Harmless(class), tx("user", liquidity)),
         ("old tokens for new", Harmless(class), tx("user", exchanged)),
+        ("several rewards collected", Harmless(class), tx("user", earned)),
     ]
 }
 

@@ -302,14 +302,18 @@ impl Foresee {
         let followed = state.followed.entry(hash).or_insert_with(|| Followed::new(Some(sent_as)));
         let mut commit = self.commit();
         for finding in findings {
+            let by_same = || followed.told.iter().filter(|(_, told)| told.source == finding.source);
+            if by_same().any(|(_, told)| told.class == finding.class) {
+                continue;
+            }
+            // What a detector says besides is named after its class, too.
+            let besides = if by_same().next().is_some() { &finding.class } else { "" };
+            let slash = if besides.is_empty() { "" } else { "/" };
             let key = ConditionKey {
                 trouble: PENDING.to_owned(),
                 asset: AssetId::chain(&self.0.chain),
-                subject: format!("{} {hash:#x}", finding.source.name()),
+                subject: format!("{}{slash}{besides} {hash:#x}", finding.source.name()),
             };
-            if followed.told.iter().any(|(told, _)| *told == key) {
-                continue;
-            }
             commit.conditions.push(Condition::Raised(key.clone(), Box::new(finding.clone())));
             followed.told.push((key, finding));
         }

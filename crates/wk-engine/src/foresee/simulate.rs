@@ -16,7 +16,9 @@ use wk_runtime::{Clock, with_causes};
 use super::candidates::Candidates;
 use super::outcome::BEGIN;
 use crate::engine::Rules;
-use crate::inspect::{LookedAt, Place, Tokens, creations, findings, tokens_of, watched};
+use crate::inspect::{
+    LookedAt, Place, Tokens, concerns_watched, creations, findings, tokens_of, watched,
+};
 
 /// The newest block, on whose state is executed.
 pub(super) struct Base {
@@ -82,7 +84,10 @@ impl Job {
             // One of those before may not be executable any more; then there is no such bundle.
             if let Ok(bundled) = self.execute(base, &self.before).await {
                 for finding in self.findings(&bundled, &self.before).await {
-                    if found.iter().all(|other| other.source != finding.source) {
+                    let same = |other: &Finding| {
+                        other.source == finding.source && other.class == finding.class
+                    };
+                    if !found.iter().any(same) {
                         found.push(finding);
                     }
                 }
@@ -116,7 +121,7 @@ impl Job {
         let (rules, chain) = (Arc::clone(&self.rules), self.chain.clone());
         let looking = tokio::task::spawn_blocking(move || {
             let mut report = wk_detectors::inspect(&trace, &rules.detectors);
-            report.findings.extend(creations(&rules.decoder, &chain, &trace));
+            creations(&rules.decoder, &chain, &trace, &rules.detectors, &mut report.findings);
             LookedAt { trace, report }
         });
         looking.await.map_err(|error| format!("looking at it broke: {error}"))
@@ -124,7 +129,7 @@ impl Job {
 
     async fn findings(&self, looked: &LookedAt, before: &[RawTransaction]) -> Vec<Finding> {
         let decoder = &self.rules.decoder;
-        let ours = || !watched(decoder, &self.chain, &looked.trace).is_empty();
+        let ours = || concerns_watched(decoder, &self.chain, looked);
         if looked.report.findings.is_empty() || (self.only_watched && !ours()) {
             return Vec::new();
         }

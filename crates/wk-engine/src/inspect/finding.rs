@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 use wk_chain::abi::Decoder;
-use wk_detectors::{Case, Class, Config, TxFinding};
+use wk_detectors::{Case, Class, Config, Evidence, TxFinding};
 use wk_model::{
     Address, AssetId, B256, BlockLink, ChainName, ChainPosition, Finding, FindingId, Source,
     Timestamp, U256,
@@ -66,6 +66,23 @@ pub(super) fn is_any_watched(decoder: &Decoder, chain: &ChainName) -> bool {
     decoder.contracts().any(|contract| contract.chain == *chain)
 }
 
+/// Whether a transaction concerns a watched contract: one takes part, or is named as a victim before
+/// it does.
+pub(crate) fn concerns_watched(decoder: &Decoder, chain: &ChainName, looked: &LookedAt) -> bool {
+    let named = |said: &TxFinding| named_victim(&said.evidence);
+    !watched(decoder, chain, &looked.trace).is_empty()
+        || looked
+            .report
+            .findings
+            .iter()
+            .filter_map(named)
+            .any(|victim| decoder.contract(chain, &victim).is_some())
+}
+
+pub(super) fn named_victim(said: &Evidence) -> Option<Address> {
+    said.get("victim").and_then(Value::as_str)?.parse().ok()
+}
+
 /// Watched contracts that take part in a transaction.
 pub(crate) fn watched(
     decoder: &Decoder,
@@ -79,15 +96,23 @@ pub(crate) fn watched(
     trace.parties().filter_map(contract).collect()
 }
 
-/// All findings of a transaction, each detector's surest one.
+/// All findings of a transaction, each detector's surest one of each class.
 pub(crate) fn findings(place: &Place<'_>, looked: &LookedAt) -> Vec<Finding> {
     let LookedAt { trace, report } = looked;
     let Some(hash) = trace.hash.filter(|_| !report.findings.is_empty()) else { return Vec::new() };
     let case = Case::new(trace);
     let view = View { place, trace, case: &case, hash, labels: &report.labels };
-    let mut told = BTreeSet::new();
-    let surest = report.findings.iter().filter(|found| told.insert(found.detector));
-    surest.map(|found| view.finding(found)).collect()
+    let mut told: Vec<(&str, Class)> = Vec::new();
+    let mut findings = Vec::new();
+    for found in &report.findings {
+        if told.contains(&(found.detector, found.class)) {
+            continue;
+        }
+        let first = told.iter().all(|(detector, _)| *detector != found.detector);
+        told.push((found.detector, found.class));
+        findings.push(view.finding(found, first));
+    }
+    findings
 }
 
 struct View<'a> {
@@ -99,12 +124,21 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn finding(&self, found: &TxFinding) -> Finding {
+    /// What a detector says, for the first time or beside what it said before.
+    fn finding(&self, found: &TxFinding, first: bool) -> Finding {
         let Place { chain, link, source, decoder, config, explorer, now, .. } = self.place;
         let TxFinding { detector, class, severity, confidence, evidence: said } = found;
-        let contracts = watched(decoder, chain, self.trace);
+        let takes_part = watched(decoder, chain, self.trace);
         let losses = losses(self.trace, self.case);
         let victim = self.victim(said, &losses);
+        // A victim may be named before it takes any part.
+        let victim_contract = victim.and_then(|address| decoder.contract(chain, &address));
+        let mut contracts: Vec<_> = takes_part.iter().map(|(_, contract)| contract).collect();
+        if let Some(contract) = victim_contract
+            && !contracts.iter().any(|other| other.name == contract.name)
+        {
+            contracts.push(contract);
+        }
         let mut evidence: BTreeMap<String, Value> =
             said.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let mut put = |name: &str, value: Value| evidence.insert(name.to_owned(), value);
@@ -137,23 +171,20 @@ impl View<'_> {
         }
         if !contracts.is_empty() {
             let names = contracts.iter().take(MOST_CONTRACTS);
-            put("contracts", names.map(|(_, contract)| contract.name.to_string()).collect());
+            put("contracts", names.map(|contract| contract.name.to_string()).collect());
         }
-        let asset = match (victim, contracts.first()) {
-            (Some(victim), _) if contracts.iter().any(|(party, _)| *party == victim) => {
-                AssetId::contract(chain, self.name(victim))
-            }
-            (_, Some((_, contract))) => AssetId::contract(chain, &contract.name),
-            (Some(victim), None) => AssetId::contract(chain, hex(self.trace.address(victim))),
+        let asset = match (victim, victim_contract.or(contracts.first().copied())) {
+            (_, Some(contract)) => AssetId::contract(chain, &contract.name),
+            (Some(victim), None) => AssetId::contract(chain, hex(victim)),
             (None, None) => match self.trace.target {
                 Some(target) => AssetId::contract(chain, hex(self.trace.address(target))),
                 None => AssetId::chain(chain),
             },
         };
         // The first contract named has the last word.
-        let labels = contracts.iter().rev().flat_map(|(_, contract)| (*contract.labels).clone());
+        let labels = contracts.iter().rev().flat_map(|contract| (*contract.labels).clone());
         Finding {
-            id: id(chain, &self.hash, detector),
+            id: id(chain, &self.hash, detector, (!first).then_some(*class)),
             source: Source::Detector((*detector).to_owned()),
             severity: *severity,
             confidence: *confidence,
@@ -176,7 +207,7 @@ impl View<'_> {
     }
 
     /// What attack, on whom, who lost how much, and in whose transaction.
-    fn title(&self, found: &TxFinding, victim: Option<Party>, losses: &[Loss]) -> String {
+    fn title(&self, found: &TxFinding, victim: Option<Address>, losses: &[Loss]) -> String {
         let words = found.class.name().replace('_', " ");
         let mut title: String = if found.confidence.0 >= SURE {
             let mut letters = words.chars();
@@ -187,7 +218,7 @@ impl View<'_> {
         };
         let (what, preposition) = match found.class {
             // Worth a look, and no attack by themselves.
-            Class::FundFlow | Class::ProxyUpgrade => ("", "at"),
+            Class::FundFlow | Class::ProxyUpgrade | Class::UnusualUse => ("", "at"),
             // Words that say it all.
             Class::AttackContract | Class::KeyCompromise | Class::Phishing | Class::RugPull => {
                 ("", "against")
@@ -196,12 +227,12 @@ impl View<'_> {
         };
         title.push_str(what);
         if let Some(victim) = victim {
-            let _ = write!(title, " {preposition} {}", self.name(victim));
+            let _ = write!(title, " {preposition} {}", self.name_at(victim));
         }
-        let loss = losses.iter().find(|loss| Some(loss.party) == victim).or(losses.first());
+        let is_victim = |loss: &Loss| Some(self.trace.address(loss.party)) == victim;
+        let loss = losses.iter().find(|loss| is_victim(loss)).or(losses.first());
         if let Some(loss) = loss {
-            let whose =
-                if Some(loss.party) == victim { "it".to_owned() } else { self.name(loss.party) };
+            let whose = if is_victim(loss) { "it".to_owned() } else { self.name(loss.party) };
             let _ = write!(title, ": {whose} lost {}", self.amount(loss.asset, loss.amount));
         }
         if let Some((asset, amount)) = self.case.gains().first() {
@@ -213,15 +244,21 @@ impl View<'_> {
     }
 
     /// Whom the detector names, else who lost.
-    fn victim(&self, said: &wk_detectors::Evidence, losses: &[Loss]) -> Option<Party> {
-        let named = said.get("victim").and_then(Value::as_str);
-        let named = named.and_then(|address| address.parse::<Address>().ok());
-        named.and_then(|address| self.trace.party(&address)).or(losses.first().map(|l| l.party))
+    fn victim(&self, said: &Evidence, losses: &[Loss]) -> Option<Address> {
+        let lost = losses.first().map(|loss| self.trace.address(loss.party));
+        let Place { chain, decoder, .. } = self.place;
+        let known = |address: &Address| {
+            self.trace.party(address).is_some() || decoder.contract(chain, address).is_some()
+        };
+        named_victim(said).filter(known).or(lost)
+    }
+
+    fn name(&self, party: Party) -> String {
+        self.name_at(self.trace.address(party))
     }
 
     /// A watched contract's name, else the address.
-    fn name(&self, party: Party) -> String {
-        let address = self.trace.address(party);
+    fn name_at(&self, address: Address) -> String {
         let Place { chain, decoder, .. } = self.place;
         decoder.contract(chain, &address).map_or_else(|| hex(address), |c| c.name.to_string())
     }
@@ -288,9 +325,16 @@ impl View<'_> {
 }
 
 /// The same transaction and detector give the same name, in whatever block: a finding that comes back
-/// after a reorg is known.
-fn id(chain: &ChainName, tx: &B256, detector: &str) -> FindingId {
-    FindingId::of(&[b"detector", detector.as_bytes(), chain.as_str().as_bytes(), tx.as_slice()])
+/// after a reorg is known. What a detector says besides is named after its class, too.
+fn id(chain: &ChainName, tx: &B256, detector: &str, besides: Option<Class>) -> FindingId {
+    let (detector, chain) = (detector.as_bytes(), chain.as_str().as_bytes());
+    match besides {
+        None => FindingId::of(&[b"detector", detector, chain, tx.as_slice()]),
+        Some(class) => {
+            let class = class.name().as_bytes();
+            FindingId::of(&[b"detector", detector, class, chain, tx.as_slice()])
+        }
+    }
 }
 
 /// Who lost what, those who won nothing first; without the sender's side.
@@ -311,4 +355,20 @@ fn losses(trace: &TxTrace, case: &Case<'_>) -> Vec<Loss> {
 
 fn hex(address: Address) -> String {
     format!("{address:#x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_findings_never_change() {
+        let chain = ChainName::new("mainnet");
+        let tx = B256::repeat_byte(7);
+        let first = id(&chain, &tx, "instant_profit", None);
+        assert_eq!(first.to_string(), "aa77c6d35d98200f3a79ef9f89041e77");
+        let besides = id(&chain, &tx, "instant_profit", Some(Class::Randomness));
+        assert_eq!(besides.to_string(), "3dd943378a57d319188d848f0a977d8f");
+        assert_ne!(besides, id(&chain, &tx, "instant_profit", Some(Class::BusinessLogic)));
+    }
 }

@@ -10,7 +10,7 @@ use wk_chain::rpc::{Pool, Purpose};
 use wk_detectors::Config;
 use wk_model::{Address, B256, BlockRef, ChainName, Finding, evm};
 use wk_runtime::{Clock, Metrics, with_causes};
-use wk_store::PendingInspection;
+use wk_store::{ContractUse, PendingInspection};
 use wk_trace::{TraceSource, TxTrace};
 
 use super::again::Again;
@@ -18,6 +18,7 @@ use super::creation::creations;
 use super::finding::{self, Place};
 use super::look::{LookedAt, look};
 use super::tokens::Tokens;
+use super::usage::{self, Profiles};
 use crate::Costs;
 use crate::engine::Rules;
 use crate::foresee::Touching;
@@ -40,6 +41,8 @@ pub struct Inspection {
     pub transactions: u64,
     /// What was found.
     pub findings: Vec<Finding>,
+    /// What they did with watched contracts.
+    pub uses: Vec<ContractUse>,
 }
 
 impl Inspector {
@@ -118,6 +121,7 @@ pub(super) struct Job {
     pub(super) clock: Clock,
     pub(super) costs: Costs,
     pub(super) touching: Touching,
+    pub(super) profiles: Arc<Profiles>,
 }
 
 /// How it ended.
@@ -161,7 +165,13 @@ impl Job {
         if self.only_watched && !finding::is_any_watched(decoder, &self.chain) {
             let transactions = block.transactions.len() as u64;
             let via = TraceVia::Receipts;
-            return Ok(Inspection { via, lacks: Vec::new(), transactions, findings: Vec::new() });
+            return Ok(Inspection {
+                via,
+                lacks: Vec::new(),
+                transactions,
+                findings: Vec::new(),
+                uses: Vec::new(),
+            });
         }
         let inspected = self.inspector.block(&block, self.failures, detectors).await;
         let (mut looked, traces) = inspected.map_err(|error| with_causes(&error))?;
@@ -169,11 +179,12 @@ impl Job {
             again.look(&self.chain, &block, decoder, detectors, &mut looked).await;
         }
         for LookedAt { trace, report } in &mut looked {
-            report.findings.extend(creations(decoder, &self.chain, trace));
+            creations(decoder, &self.chain, trace, detectors, &mut report.findings);
             if !finding::watched(decoder, &self.chain, trace).is_empty() {
                 self.touching.learn(trace);
             }
         }
+        let uses = usage::look(&self.profiles, decoder, &self.chain, detectors, at, &mut looked);
         if traces.via.tells_calls() {
             let all: Vec<&TxTrace> = looked.iter().map(|looked| &looked.trace).collect();
             self.costs.traced(&self.chain, &block, &all, decoder);
@@ -182,8 +193,7 @@ impl Job {
             .iter()
             .filter(|looked| !looked.report.findings.is_empty())
             .filter(|looked| {
-                !self.only_watched
-                    || !finding::watched(decoder, &self.chain, &looked.trace).is_empty()
+                !self.only_watched || finding::concerns_watched(decoder, &self.chain, looked)
             })
             .collect();
         let tokens: Vec<Address> =
@@ -207,6 +217,7 @@ impl Job {
             lacks: traces.lacks,
             transactions: block.transactions.len() as u64,
             findings: flagged.iter().flat_map(|one| finding::findings(&place(one), one)).collect(),
+            uses,
         })
     }
 }

@@ -12,6 +12,8 @@ mod job;
 mod look;
 mod tell;
 mod tokens;
+mod transaction;
+mod usage;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -34,12 +36,16 @@ use crate::signals;
 use again::Again;
 use job::{Done, Job};
 use tell::Told;
+use usage::Usage;
 
 pub(crate) use creation::creations;
-pub(crate) use finding::{Place, findings, tokens_of, watched};
+pub(crate) use finding::{Place, concerns_watched, findings, tokens_of, watched};
 pub use job::{Inspection, Inspector};
 pub use look::{LookedAt, look};
+pub use tokens::Token;
 pub(crate) use tokens::Tokens;
+pub(crate) use transaction::{Looking, height_of};
+pub use transaction::{Named, Transaction, TransactionError};
 
 /// Fresh blocks that are kept at hand, so that they need not be fetched again.
 const AT_HAND: usize = 32;
@@ -163,6 +169,14 @@ struct Trouble {
     error: String,
 }
 
+/// What all blocks are looked at with.
+struct Tools {
+    inspector: Inspector,
+    fetcher: Fetcher,
+    reader: StateReader,
+    again: Again,
+}
+
 impl InspectTask {
     /// Inspects what waits until `stop`.
     pub(crate) async fn run(self, stop: StopToken) -> Result<(), StoreError> {
@@ -171,19 +185,23 @@ impl InspectTask {
             stop.stopped().await;
             return Ok(());
         }
-        let inspector =
-            Inspector::new(&self.0.chain, &self.0.config, &self.0.pool, &self.0.metrics);
-        let fetcher = Fetcher::build(&self.0.chain, &self.0.pool, &self.0.config, &self.0.metrics);
         let reader = StateReader::new(&self.0.pool, Purpose::Live);
-        let again = Again::new(&self.0.pool, &StateReader::new(&self.0.pool, Purpose::Backfill));
+        let tools = Tools {
+            inspector: Inspector::new(&self.0.chain, &self.0.config, &self.0.pool, &self.0.metrics),
+            fetcher: Fetcher::build(&self.0.chain, &self.0.pool, &self.0.config, &self.0.metrics),
+            again: Again::new(&self.0.pool, &StateReader::new(&self.0.pool, Purpose::Backfill)),
+            reader,
+        };
         let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(60));
         let mut troubles: HashMap<B256, Trouble> = HashMap::new();
         let mut told = Told::default();
         let mut under_way: HashMap<B256, Height> = HashMap::new();
         let mut jobs = FuturesUnordered::new();
         let mut rest = Rest::new();
+        let mut usage = Usage::load(&self.0).await?;
         loop {
             self.skip_old().await?;
+            usage.settle(&self).await?;
             let pending = self.0.store.pending_inspections(&self.0.chain, None, ROUND).await?;
             let waits = |hash: &B256| pending.iter().any(|row| row.block.link.block.hash == *hash);
             troubles.retain(|hash, _| waits(hash));
@@ -210,10 +228,8 @@ impl InspectTask {
                 jobs.push(self.start(
                     *row,
                     trouble.map_or(0, |trouble| trouble.failures),
-                    &inspector,
-                    &fetcher,
-                    &reader,
-                    &again,
+                    &tools,
+                    &usage,
                 ));
             }
             let worst = troubles.values().max_by_key(|trouble| trouble.failures);
@@ -239,20 +255,18 @@ impl InspectTask {
         &self,
         pending: PendingInspection,
         failures: u32,
-        inspector: &Inspector,
-        fetcher: &Fetcher,
-        reader: &StateReader,
-        again: &Again,
+        tools: &Tools,
+        usage: &Usage,
     ) -> impl Future<Output = Done> + use<> {
         let rules = Arc::clone(&self.0.rules.borrow());
         let job = Job {
             pending,
             failures,
             block: self.0.inbox.take(pending.block.link.block.hash),
-            inspector: inspector.clone(),
-            fetcher: fetcher.clone(),
-            reader: reader.clone(),
-            again: (self.0.config.traces == TraceMode::Auto).then(|| again.clone()),
+            inspector: tools.inspector.clone(),
+            fetcher: tools.fetcher.clone(),
+            reader: tools.reader.clone(),
+            again: (self.0.config.traces == TraceMode::Auto).then(|| tools.again.clone()),
             rules,
             chain: self.0.chain.clone(),
             only_watched: self.0.config.trace_options.watch == TraceWatch::Contracts,
@@ -260,6 +274,7 @@ impl InspectTask {
             clock: self.0.clock.clone(),
             costs: self.0.costs.clone(),
             touching: self.0.touching.clone(),
+            profiles: usage.profiles(),
         };
         job.run()
     }
@@ -303,6 +318,7 @@ impl InspectTask {
             block: at,
             source: inspection.via.name().to_owned(),
             findings: inspection.findings,
+            uses: inspection.uses,
         });
         let committed = self.0.store(commit).await?;
         troubles.remove(&at.hash);
@@ -318,6 +334,11 @@ impl InspectTask {
         let waited = self.0.clock.now().since(pending.since).as_secs_f64();
         self.0.metrics.histogram(&signals::INSPECTION_SECONDS, &[chain]).observe(waited);
         Ok(())
+    }
+
+    fn finalized(&self) -> Option<Height> {
+        let status = self.0.statuses.get(&self.0.chain)?;
+        status.finalized.map(|block| block.height)
     }
 
     fn commit(&self) -> Commit {
@@ -354,6 +375,7 @@ impl InspectTask {
                 block: row.block.link.block,
                 source: SKIPPED.to_owned(),
                 findings: Vec::new(),
+                uses: Vec::new(),
             }));
             self.0.store(commit).await?;
             let count =
@@ -401,6 +423,7 @@ impl InspectTask {
                 block: row.block.link.block,
                 source: SKIPPED.to_owned(),
                 findings: Vec::new(),
+                uses: Vec::new(),
             }));
             self.0.store(commit).await?;
         }

@@ -19,9 +19,11 @@ const DECIMALS: [u8; 4] = [0x31, 0x3c, 0xe5, 0x67];
 
 /// How a token shows its amounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
-    pub(crate) symbol: String,
-    pub(crate) decimals: u8,
+pub struct Token {
+    /// Its own word for itself, cut to plain characters.
+    pub symbol: String,
+    /// Digits after the point of a whole unit.
+    pub decimals: u8,
 }
 
 /// What is known of tokens. What is no token, or cannot be asked, is none.

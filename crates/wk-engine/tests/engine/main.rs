@@ -7,3 +7,4 @@ mod proxies;
 mod reload;
 mod self_watch;
 mod support;
+mod usage;

@@ -197,6 +197,7 @@ impl Compiler<'_> {
             labels: config.labels.clone(),
             description: config.description.clone(),
             runbook: config.runbook.clone(),
+            definition: serde_json::to_value(config).unwrap_or_default(),
         })
     }
 }

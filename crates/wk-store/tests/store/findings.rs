@@ -258,6 +258,24 @@ async fn findings_are_filtered() {
         counts,
         [(FindingStatus::Active, Severity::P1, 3), (FindingStatus::Held, Severity::P0, 1)]
     );
+    let minute = std::time::Duration::from_secs(60);
+    let history: Vec<_> = shop
+        .store
+        .finding_history(NOW, minute, 2)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|kind| (kind.kind, kind.open, kind.slots))
+        .collect();
+    assert_eq!(
+        history,
+        [
+            ("contract".to_owned(), [0, 2, 0, 0], vec![(0, Severity::P0, 3)]),
+            ("site".to_owned(), [0, 1, 0, 0], vec![(1, Severity::P1, 1)]),
+        ]
+    );
+    let outside = shop.store.finding_history(NOW, minute, 1).await.unwrap();
+    assert_eq!(outside[1].slots, []);
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ async fn a_condition_that_begins_again_after_it_was_forgotten_is_told_again() {
         // Receivers may drop what has a key that they know.
         assert!(names.insert(raised.new[0].finding.id));
         shop.commit(|commit| commit.conditions = vec![Condition::Cleared(key.clone())]).await;
-        deliver(&shop, NOW, |_| Delivery::Delivered).await;
+        deliver(&shop, later(round), |_| Delivery::Delivered).await;
         shop.store.prune(everything_before(later(2))).await.unwrap();
         let left = shop.store.findings(FindingQuery::default()).await.unwrap().items;
         assert_eq!(left.len(), 0);

@@ -285,6 +285,6 @@ async fn the_size_is_known() {
     shop.commit(|commit| commit.seen = vec![seen(child(&root(0), 0))]).await;
     let stats = shop.store.stats().await.unwrap();
     assert!(stats.database_bytes + stats.wal_bytes > 0);
-    assert_eq!((stats.schema, stats.queued_writes), (4, 0));
+    assert_eq!((stats.schema, stats.queued_writes), (5, 0));
     assert!(stats.rows.contains(&("blocks".to_owned(), 1)), "{:?}", stats.rows);
 }
