@@ -14,6 +14,7 @@ mod one_or_many;
 mod problem;
 pub mod proxy;
 mod secret;
+pub mod series;
 mod severity;
 mod signal;
 mod time;
