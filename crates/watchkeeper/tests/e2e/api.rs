@@ -493,7 +493,10 @@ contracts:
     let tx = watchkeeper.get(&format!("/api/v1/chains/local/transactions/{hash}")).await;
     assert_eq!(tx["success"], true, "{tx}");
     assert_eq!(tx["calls_known"], true, "anvil traces");
-    let account = |of: &Value| tx["accounts"][of.as_u64().expect("a number") as usize].clone();
+    let account = |of: &Value| {
+        let place = of.as_u64().and_then(|place| usize::try_from(place).ok());
+        tx["accounts"][place.expect("a number")].clone()
+    };
     assert_eq!(account(&tx["target"])["name"], "vault");
     let frames = tx["frames"].as_array().expect("a list");
     assert_eq!(frames.len(), 2, "the vault is called, and pays");

@@ -13,7 +13,7 @@ use crate::error::Problem;
 use crate::extract::Query;
 
 /// Hits of one kind that are shown.
-const MOST: usize = 8;
+const MOST: u8 = 8;
 /// Characters of a search text that are used.
 const LONGEST: usize = 200;
 
@@ -79,7 +79,7 @@ pub(crate) async fn search(
     hits.extend(by_name(&app, &text));
     // Stored text has hashes and addresses in lower case.
     let needle = if text.starts_with("0x") { text.to_ascii_lowercase() } else { text };
-    let query = FindingQuery { text: Some(needle), limit: MOST as u32, ..FindingQuery::default() };
+    let query = FindingQuery { text: Some(needle), limit: MOST.into(), ..FindingQuery::default() };
     for row in app.handle.store.findings(query).await?.items {
         let hit = finding(row);
         if hits.iter().all(|known| known.id != hit.id) {
@@ -108,7 +108,7 @@ fn by_name(app: &App, text: &str) -> Vec<Hit> {
         .contracts()
         .iter()
         .filter(|contract| Some(contract.address) == address || fits(&contract.name))
-        .take(MOST)
+        .take(MOST.into())
         .map(|contract| Hit {
             kind: "contract",
             chain: Some(contract.chain.to_string()),
@@ -140,7 +140,7 @@ fn by_name(app: &App, text: &str) -> Vec<Hit> {
         let endpoints = endpoints.iter().map(|endpoint| endpoint.name.to_string());
         hits.extend(endpoints.filter(|name| fits(name)).map(|name| hit("endpoint", name)));
     }
-    let rules = app.handle.rules().into_iter().filter(|rule| fits(&rule.id)).take(MOST);
+    let rules = app.handle.rules().into_iter().filter(|rule| fits(&rule.id)).take(MOST.into());
     hits.extend(rules.map(|rule| Hit {
         kind: "rule",
         chain: None,
