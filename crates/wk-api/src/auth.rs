@@ -16,24 +16,34 @@ use crate::routes::App;
 /// manage tokens.
 pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     // The body cannot be shared between threads; the head can.
-    let (head, body) = request.into_parts();
-    let checked = check(&app, &head).await;
-    let request = Request::from_parts(head, body);
-    match checked {
-        Ok(()) => next.run(request).await,
+    let (mut head, body) = request.into_parts();
+    match check(&app, &head).await {
+        Ok(caller) => {
+            head.extensions.insert(caller);
+            next.run(Request::from_parts(head, body)).await
+        }
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn check(app: &App, head: &Parts) -> Result<(), Problem> {
+/// Who asks, as handlers see it.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) role: Role,
+    /// The token's name; none without a token.
+    pub(crate) token: Option<String>,
+}
+
+async fn check(app: &App, head: &Parts) -> Result<Caller, Problem> {
     let needed = needed(&head.method, head.uri.path());
     let Some(secret) = bearer(&head.headers) else {
-        if app.anonymous.is_none_or(|role| role < needed) {
-            return Err(Problem::unauthorized(format!(
+        let role = app.anonymous.filter(|role| *role >= needed).ok_or_else(|| {
+            Problem::unauthorized(format!(
                 "a token with the role {needed} is needed; `watchkeeper token create NAME --role {needed}` makes one"
-            )));
-        }
-        return same_site(&head.headers, &app.hosts);
+            ))
+        })?;
+        same_site(&head.headers, &app.hosts)?;
+        return Ok(Caller { role, token: None });
     };
     match app.handle.store.verify_token(secret, app.handle.clock.now()).await? {
         None => Err(Problem::unauthorized("the token is unknown, expired or revoked")),
@@ -41,7 +51,7 @@ async fn check(app: &App, head: &Parts) -> Result<(), Problem> {
             "this needs the role {needed}; the token has {}",
             token.role
         ))),
-        Some(_) => Ok(()),
+        Some(token) => Ok(Caller { role: token.role, token: Some(token.name) }),
     }
 }
 
@@ -57,7 +67,7 @@ fn needed(method: &Method, path: &str) -> Role {
 }
 
 /// The token that a request carries.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 

@@ -69,26 +69,13 @@ impl ChainTask {
             &self.0.metrics,
         );
         let pipeline = Pipeline {
-            chain: self.0.chain.clone(),
-            store: self.0.store.clone(),
-            pool: self.0.pool.clone(),
             reader: StateReader::new(&self.0.pool, Purpose::Live),
             follow: follower.status(),
-            rules: self.0.rules.clone(),
-            route: self.0.route.clone(),
             memory: Memory::restore(own),
             forgot_at: Timestamp(0),
-            keep_links: u64::from(self.0.config.reorg_window),
-            live: self.0.live.clone(),
-            statuses: self.0.statuses.clone(),
-            recent: self.0.recent.clone(),
-            metrics: self.0.metrics.clone(),
-            clock: self.0.clock.clone(),
-            wake_delivery: self.0.wake_delivery.clone(),
-            costs: self.0.costs.clone(),
             drop_refused: false,
-            inspection: inspect::is_on(&self.0.config)
-                .then(|| (self.0.inbox.clone(), self.0.config.trace_options.window)),
+            inspected: inspect::is_on(&self.0.config),
+            parts: self.0.clone(),
         };
         // From here on the time counts that a block waits.
         let (out, mut handed) = mpsc::channel(1);

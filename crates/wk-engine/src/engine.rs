@@ -29,7 +29,7 @@ use crate::deliver::Deliverer;
 use crate::foresee::{Foresee, Touching};
 use crate::handle::{ConfigState, Handle, Pools};
 use crate::housekeeping::Housekeeping;
-use crate::inspect::{Inbox, InspectTask, Inspector, Looking};
+use crate::inspect::{Inbox, InspectTask, Inspector};
 use crate::parts::ChainParts;
 use crate::side::{Side, SideEvent};
 use crate::{Costs, Live, Recent, Statuses, signals};
@@ -127,7 +127,7 @@ impl Engine {
             started_at: now,
             recent: Recent::default(),
             pools: Pools::default(),
-            looking: Arc::default(),
+            chains: Arc::default(),
             looking_turn: Arc::default(),
             labels: Arc::default(),
             prices: Arc::default(),
@@ -271,7 +271,7 @@ impl Engine {
                 info!(%chain, "no longer watched as before");
                 old.stops.iter().for_each(StopToken::stop);
                 self.handle.pools.write().remove(chain);
-                self.handle.looking.write().remove(chain);
+                self.handle.chains.write().remove(chain);
                 if !wanted.contains_key(chain) {
                     self.handle.statuses.remove(chain);
                     self.handle.recent.remove(chain);
@@ -311,9 +311,6 @@ impl Engine {
         let handle = &self.handle;
         handle.pools.write().insert(chain.clone(), pool.clone());
         handle.statuses.update(chain, |_| {});
-        let inspector = Inspector::new(chain, config, &pool, &handle.metrics);
-        let looking = Looking { config: config.clone(), inspector, pool: pool.clone() };
-        handle.looking.write().insert(chain.clone(), looking);
         let mut stops = Vec::new();
         {
             let (pool, side) = (pool.clone(), self.observations.clone());
@@ -350,6 +347,7 @@ impl Engine {
                 },
             ));
         }
+        let inspector = Inspector::new(chain, config, &pool, &handle.metrics);
         let parts = ChainParts {
             chain: chain.clone(),
             config: config.clone(),
@@ -360,6 +358,7 @@ impl Engine {
             live: handle.live.clone(),
             statuses: handle.statuses.clone(),
             recent: handle.recent.clone(),
+            inspector,
             metrics: handle.metrics.clone(),
             clock: handle.clock.clone(),
             wake_delivery: handle.wake_delivery.clone(),
@@ -367,6 +366,7 @@ impl Engine {
             inbox: Inbox::default(),
             touching: Touching::default(),
         };
+        handle.chains.write().insert(chain.clone(), parts.clone());
         let task = InspectTask(parts.clone());
         let name = format!("{chain}/inspect");
         stops.push(

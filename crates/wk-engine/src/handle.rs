@@ -17,7 +17,7 @@ use wk_store::{OutboxId, Store, StoreError};
 
 use crate::contract_facts::{ExamineError, Examined, examine};
 use crate::engine::Rules;
-use crate::inspect::Looking;
+use crate::parts::ChainParts;
 use crate::{ChainState, Costs, Live, Recent, Statuses};
 
 /// A view on the running engine. Clones look at the same engine.
@@ -42,8 +42,8 @@ pub struct Handle {
     /// When the program started.
     pub started_at: Timestamp,
     pub(crate) pools: Pools,
-    /// How transactions of each chain are looked into.
-    pub(crate) looking: Arc<RwLock<BTreeMap<ChainName, Looking>>>,
+    /// What each chain's tasks work with.
+    pub(crate) chains: Arc<RwLock<BTreeMap<ChainName, ChainParts>>>,
     /// Whose turn it is to look into a transaction.
     pub(crate) looking_turn: Arc<tokio::sync::Mutex<()>>,
     /// Known addresses of the running config.

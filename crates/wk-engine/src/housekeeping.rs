@@ -158,7 +158,7 @@ mod tests {
             started_at: NOW,
             recent: Default::default(),
             pools: Default::default(),
-            looking: Default::default(),
+            chains: Default::default(),
             looking_turn: Default::default(),
             labels: Default::default(),
             prices: Default::default(),

@@ -11,7 +11,7 @@ use wk_store::{Commit, Committed, Route, Store, StoreError};
 
 use crate::engine::Rules;
 use crate::foresee::Touching;
-use crate::inspect::Inbox;
+use crate::inspect::{Inbox, Inspector};
 use crate::{Costs, Live, Recent, Statuses, outcome};
 
 /// One chain as its config says, and what its tasks share. Clones share it, too.
@@ -26,6 +26,7 @@ pub(crate) struct ChainParts {
     pub(crate) live: Live,
     pub(crate) statuses: Statuses,
     pub(crate) recent: Recent,
+    pub(crate) inspector: Inspector,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) wake_delivery: Wake,

@@ -8,23 +8,19 @@ use tracing::error;
 use wk_chain::abi::Decoder;
 use wk_chain::evm::FollowStatus;
 use wk_chain::evm::state::StateReader;
-use wk_chain::rpc::Pool;
 use wk_model::{
-    B256, BlockBody, BlockLink, BlockRef, ChainChange, ChainEvent, ChainName, Fact, Height, Intake,
+    B256, BlockBody, BlockLink, BlockRef, ChainChange, ChainEvent, Fact, Height, Intake,
     Observation, Timestamp, evm,
 };
 use wk_rules::{BlockInput, Memory};
-use wk_runtime::{Backoff, Clock, Metrics, StopToken, Wake};
+use wk_runtime::{Backoff, StopToken};
 use wk_store::{
-    Agreed, BlockCounts, Commit, Committed, HoleChange, Route, SeenBlock, Store, StoreError,
-    Uninspected,
+    Agreed, BlockCounts, Commit, Committed, HoleChange, SeenBlock, StoreError, Uninspected,
 };
 
 use crate::engine::Rules;
-use crate::inspect::Inbox;
-use crate::{
-    ChainState, Costs, Live, LiveEvent, Recent, Statuses, outcome, proxies, signals, state_reads,
-};
+use crate::parts::ChainParts;
+use crate::{ChainState, LiveEvent, outcome, proxies, signals, state_reads};
 
 /// Blocks that go into one transaction at most: enough to make backfill cheap, few enough to keep
 /// a live finding waiting for no other.
@@ -35,28 +31,15 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// One chain's way from events to findings. Made anew from the store whenever it starts.
 pub(crate) struct Pipeline {
-    pub(crate) chain: ChainName,
-    pub(crate) store: Store,
-    pub(crate) pool: Pool,
+    pub(crate) parts: ChainParts,
     pub(crate) reader: StateReader,
     pub(crate) follow: watch::Receiver<FollowStatus>,
-    pub(crate) rules: watch::Receiver<Arc<Rules>>,
-    pub(crate) route: watch::Receiver<Route>,
     pub(crate) memory: Memory,
     pub(crate) forgot_at: Timestamp,
-    pub(crate) keep_links: u64,
-    pub(crate) live: Live,
-    pub(crate) statuses: Statuses,
-    pub(crate) recent: Recent,
-    pub(crate) metrics: Metrics,
-    pub(crate) clock: Clock,
-    pub(crate) wake_delivery: Wake,
-    pub(crate) costs: Costs,
     /// Lets a batch go that contradicts what is stored, instead of trying it again and again.
     pub(crate) drop_refused: bool,
-    /// Who is to inspect the transactions of blocks, and how far behind the head; none where nobody
-    /// does.
-    pub(crate) inspection: Option<(Inbox, u32)>,
+    /// Whether the transactions of new blocks are to be inspected.
+    pub(crate) inspected: bool,
 }
 
 /// What one transaction will hold, and what to tell when it is done.
@@ -105,7 +88,8 @@ impl Pipeline {
                 self.take(&mut batch, next).await;
             }
             let queued = events.len() as u64 + u64::from(put_aside.is_some());
-            let queue = self.metrics.gauge(&signals::QUEUE_DEPTH, &[self.chain.as_str()]);
+            let queue =
+                self.parts.metrics.gauge(&signals::QUEUE_DEPTH, &[self.parts.chain.as_str()]);
             queue.set(queued as f64);
             if stop.run(self.commit(batch, queued)).await.is_none() {
                 return;
@@ -114,9 +98,9 @@ impl Pipeline {
     }
 
     fn batch(&self) -> Batch {
-        let route = self.route.borrow().clone();
-        let mut commit = Commit::new(self.chain.clone(), self.clock.now(), route);
-        commit.keep_links = self.keep_links;
+        let route = self.parts.route.borrow().clone();
+        let mut commit = Commit::new(self.parts.chain.clone(), self.parts.clock.now(), route);
+        commit.keep_links = u64::from(self.parts.config.reorg_window);
         Batch { commit, blocks: Vec::new(), started: Instant::now() }
     }
 
@@ -146,7 +130,7 @@ impl Pipeline {
                 let made = BatchBlock { link, transactions, intake, handed_at, content };
                 batch.blocks.push(made);
                 if matches!(intake, Intake::Live | Intake::Backfill) {
-                    self.recent.seen(&self.chain, &block, batch.commit.at);
+                    self.parts.recent.seen(&self.parts.chain, &block, batch.commit.at);
                 }
                 let digest = wk_chain::evm::digest(&block);
                 let seen = SeenBlock { link, counts, digest, verification, intake };
@@ -154,16 +138,16 @@ impl Pipeline {
                 self.evaluate(batch, &block, intake).await;
             }
             ChainChange::Reverted => {
-                self.memory.revert(&self.chain, &link.block);
-                self.costs.reverted(&self.chain, &link.block);
-                self.recent.reverted(&self.chain, &link, batch.commit.at);
-                self.decoder().revert_block(&self.chain, &link.block);
+                self.memory.revert(&self.parts.chain, &link.block);
+                self.parts.costs.reverted(&self.parts.chain, &link.block);
+                self.parts.recent.reverted(&self.parts.chain, &link, batch.commit.at);
+                self.decoder().revert_block(&self.parts.chain, &link.block);
                 batch.commit.reverted.push(link);
             }
             ChainChange::Safe => batch.commit.safe = Some(link.block),
             ChainChange::Finalized => {
                 batch.commit.finalized = Some(link.block);
-                self.costs.finalized(&self.chain, link.block.height);
+                self.parts.costs.finalized(&self.parts.chain, link.block.height);
                 self.forget(link).await;
             }
         }
@@ -177,9 +161,9 @@ impl Pipeline {
         transactions: u64,
         intake: Intake,
     ) -> bool {
-        let Some((_, window)) = &self.inspection else { return false };
+        let window = u64::from(self.parts.config.trace_options.window);
         let head = self.follow.borrow().head.unwrap_or(link.block.height);
-        if transactions == 0 || head.above(link.block.height) >= u64::from(*window) {
+        if !self.inspected || transactions == 0 || head.above(link.block.height) >= window {
             return false;
         }
         batch.commit.uninspected.push(Uninspected { link, transactions });
@@ -187,27 +171,27 @@ impl Pipeline {
     }
 
     fn decoder(&self) -> Decoder {
-        self.rules.borrow().decoder.clone()
+        self.parts.rules.borrow().decoder.clone()
     }
 
     /// Runs every rule over the block.
     async fn evaluate(&mut self, batch: &mut Batch, block: &evm::Block, intake: Intake) {
-        let rules = Arc::clone(&self.rules.borrow_and_update());
+        let rules = Arc::clone(&self.parts.rules.borrow_and_update());
         let Rules { set, decoder, .. } = &*rules;
         let at = block.header.block_ref();
-        batch.commit.upgrades.extend(decoder.observe(&self.chain, block));
+        batch.commit.upgrades.extend(decoder.observe(&self.parts.chain, block));
         // A second look at a block that was counted before must not count it again.
         if intake != Intake::Rescan {
-            self.costs.seen(&self.chain, block, decoder, &self.metrics);
+            self.parts.costs.seen(&self.parts.chain, block, decoder, &self.parts.metrics);
         }
         // What was before is told by blocks in order only; and at the head is soon enough.
         let due = match intake {
-            Intake::Live => decoder.due(&self.chain, at.height),
-            Intake::Backfill | Intake::Refill | Intake::Rescan => decoder.unread(&self.chain),
+            Intake::Live => decoder.due(&self.parts.chain, at.height),
+            Intake::Backfill | Intake::Refill | Intake::Rescan => decoder.unread(&self.parts.chain),
         };
-        let reads = set.state_reads(&self.chain, block.header.height);
+        let reads = set.state_reads(&self.parts.chain, block.header.height);
         let (looked, state) = tokio::join!(
-            proxies::look(decoder, &self.reader, &self.chain, at, due),
+            proxies::look(decoder, &self.reader, &self.parts.chain, at, due),
             state_reads::answer(&self.reader, at, reads)
         );
         if matches!(intake, Intake::Live | Intake::Backfill) {
@@ -219,10 +203,10 @@ impl Pipeline {
         }
         batch.commit.upgrades.extend(looked.upgrades);
         let reasons =
-            state_reads::revert_reasons(&self.reader, decoder, set, &self.chain, block).await;
+            state_reads::revert_reasons(&self.reader, decoder, set, &self.parts.chain, block).await;
         let holes = self.follow.borrow().holes.clone();
         let input = BlockInput {
-            chain: &self.chain,
+            chain: &self.parts.chain,
             block,
             intake,
             state: &state,
@@ -231,13 +215,13 @@ impl Pipeline {
             now: batch.commit.at,
         };
         let evaluation = set.evaluate(&mut self.memory, &input);
-        outcome::take(&mut batch.commit, evaluation, &self.metrics);
+        outcome::take(&mut batch.commit, evaluation, &self.parts.metrics);
     }
 
     /// Now and then forgets what no rule can need any more. Entries that are pruned in the store
     /// come back with nothing but themselves, so a failure here is tried again by itself.
     async fn forget(&mut self, finalized: BlockLink) {
-        let now = self.clock.now();
+        let now = self.parts.clock.now();
         if now.since(self.forgot_at) < FORGET_EVERY {
             return;
         }
@@ -246,12 +230,16 @@ impl Pipeline {
         if lowest_hole.is_some_and(|hole| hole <= finalized.block.height) {
             return;
         }
-        let rules = Arc::clone(&self.rules.borrow());
+        let rules = Arc::clone(&self.parts.rules.borrow());
         let (height, time) = (finalized.block.height, finalized.time);
-        for forget in rules.set.prune(&mut self.memory, &self.chain, height, time) {
-            let done = self.store.prune_entries(&self.chain, &forget.rule, forget.before).await;
+        for forget in rules.set.prune(&mut self.memory, &self.parts.chain, height, time) {
+            let done = self
+                .parts
+                .store
+                .prune_entries(&self.parts.chain, &forget.rule, forget.before)
+                .await;
             if let Err(fault) = done {
-                error!(chain = %self.chain, error = %fault, "cannot forget old entries");
+                error!(chain = %self.parts.chain, error = %fault, "cannot forget old entries");
             }
         }
     }
@@ -260,34 +248,40 @@ impl Pipeline {
     async fn commit(&mut self, mut batch: Batch, queued: u64) {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
         let committed = loop {
-            match self.store.commit(batch.commit.clone()).await {
+            match self.parts.store.commit(batch.commit.clone()).await {
                 Ok(committed) => break committed,
                 Err(fault @ StoreError::Refused(_)) if self.drop_refused => {
-                    error!(chain = %self.chain, error = %fault, "a batch was not stored");
+                    error!(chain = %self.parts.chain, error = %fault, "a batch was not stored");
                     return;
                 }
                 Err(fault) => {
-                    self.metrics.counter(&signals::COMMIT_FAILURES, &[self.chain.as_str()]).inc();
-                    error!(chain = %self.chain, error = %fault, "cannot store; trying again");
+                    self.parts
+                        .metrics
+                        .counter(&signals::COMMIT_FAILURES, &[self.parts.chain.as_str()])
+                        .inc();
+                    error!(chain = %self.parts.chain, error = %fault, "cannot store; trying again");
                     let reason = format!("cannot store what was found: {fault}");
-                    self.statuses.update(&self.chain, |status| status.reason = Some(reason));
+                    self.parts
+                        .statuses
+                        .update(&self.parts.chain, |status| status.reason = Some(reason));
                     tokio::time::sleep(backoff.next_wait()).await;
                 }
             }
         };
         if committed.outbox_rows > 0 {
-            self.wake_delivery.ring();
+            self.parts.wake_delivery.ring();
         }
-        if let Some((inbox, _)) = &self.inspection {
-            inbox.stored(batch.blocks.iter_mut().filter_map(|block| block.content.take()));
+        if self.inspected {
+            let blocks = batch.blocks.iter_mut().filter_map(|block| block.content.take());
+            self.parts.inbox.stored(blocks);
         }
         self.tell(&batch, &committed, queued);
     }
 
     fn tell(&self, batch: &Batch, committed: &Committed, queued: u64) {
-        let chain = self.chain.as_str();
+        let chain = self.parts.chain.as_str();
         let took = batch.started.elapsed().as_secs_f64();
-        let processing = self.metrics.histogram(&signals::PROCESSING_SECONDS, &[chain]);
+        let processing = self.parts.metrics.histogram(&signals::PROCESSING_SECONDS, &[chain]);
         if !batch.blocks.is_empty() {
             processing.observe(took);
         }
@@ -297,7 +291,10 @@ impl Pipeline {
         for BatchBlock { link, transactions, intake, handed_at, .. } in &batch.blocks {
             if *intake == Intake::Live {
                 let took = handed_at.elapsed().as_secs_f64();
-                self.metrics.histogram(&signals::SEEN_TO_STORED_SECONDS, &[chain]).observe(took);
+                self.parts
+                    .metrics
+                    .histogram(&signals::SEEN_TO_STORED_SECONDS, &[chain])
+                    .observe(took);
             }
             let findings = committed.new.iter().filter(|row| {
                 row.finding.position.as_ref().is_some_and(|position| position.block == link.block)
@@ -309,15 +306,15 @@ impl Pipeline {
                 Intake::Refill => "refill",
                 Intake::Rescan => "rescan",
             };
-            self.metrics.counter(&signals::PROCESSED_BLOCKS, &[chain, intake]).inc();
+            self.parts.metrics.counter(&signals::PROCESSED_BLOCKS, &[chain, intake]).inc();
         }
-        outcome::tell_findings(&self.live, &self.metrics, committed);
+        outcome::tell_findings(&self.parts.live, &self.parts.metrics, committed);
         self.update_status(batch, queued);
     }
 
     fn tell_block(&self, link: BlockLink, transactions: u64, findings: u64, reverted: bool) {
-        let chain = self.chain.clone();
-        self.live.tell(LiveEvent::Block { chain, link, transactions, findings, reverted });
+        let chain = self.parts.chain.clone();
+        self.parts.live.tell(LiveEvent::Block { chain, link, transactions, findings, reverted });
     }
 
     fn update_status(&self, batch: &Batch, queued: u64) {
@@ -325,7 +322,7 @@ impl Pipeline {
         let newest = batch.blocks.iter().rfind(|block| in_order(block.intake));
         let mut before = None;
         let mut after = None;
-        self.statuses.update(&self.chain, |status| {
+        self.parts.statuses.update(&self.parts.chain, |status| {
             before = Some(status.state);
             if let Some(BatchBlock { link, intake, .. }) = newest {
                 status.head = Some(*link);
@@ -343,17 +340,20 @@ impl Pipeline {
             }
             status.safe = batch.commit.safe.or(status.safe);
             status.finalized = batch.commit.finalized.or(status.finalized);
-            status.chain_id = self.pool.chain_id();
+            status.chain_id = self.parts.pool.chain_id();
             status.queued = queued;
             after = Some(status.clone());
         });
         if let Some(status) = after {
             if let Some(head) = status.head {
-                let height = self.metrics.gauge(&signals::PROCESSED_HEIGHT, &[self.chain.as_str()]);
+                let height = self
+                    .parts
+                    .metrics
+                    .gauge(&signals::PROCESSED_HEIGHT, &[self.parts.chain.as_str()]);
                 height.set(head.block.height.0 as f64);
             }
             if before != Some(status.state) {
-                self.live.tell(LiveEvent::Health(Box::new(status)));
+                self.parts.live.tell(LiveEvent::Health(Box::new(status)));
             }
         }
     }

@@ -15,9 +15,12 @@ use wk_runtime::{Clock, Metrics, StopToken, Wake};
 use wk_store::{OpenStore, Store, StoreError};
 
 use crate::engine::{route_of, rules_of};
+use crate::foresee::Touching;
 use crate::history::{History, OpenHistory};
+use crate::inspect::Inbox;
+use crate::parts::ChainParts;
 use crate::pipeline::Pipeline;
-use crate::{Live, Statuses, signals};
+use crate::{Costs, Live, Recent, Statuses, signals};
 
 /// What came of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,27 +90,33 @@ pub async fn replay(
     let (_rules, rules) = watch::channel(rules_of(loaded));
     let (_route, route) = watch::channel(route_of(&loaded.config, &receivers));
     let (_follow, follow) = watch::channel(FollowStatus::default());
-    let pipeline = Pipeline {
+    let parts = ChainParts {
         chain: chain.clone(),
-        store,
+        config: config.clone(),
         pool: history.pool().clone(),
-        reader: history.reader(),
-        follow,
+        store,
         rules,
         route,
-        memory: Memory::restore(own),
-        forgot_at: Timestamp(0),
-        keep_links: u64::from(config.reorg_window),
         live: Live::default(),
-        recent: crate::Recent::default(),
         statuses: Statuses::default(),
+        recent: Recent::default(),
+        inspector: history.inspector(),
         metrics: metrics.clone(),
         clock: Clock::system(),
         wake_delivery: Wake::new(),
-        costs: crate::Costs::default(),
+        costs: Costs::default(),
+        inbox: Inbox::default(),
+        touching: Touching::default(),
+    };
+    let pipeline = Pipeline {
+        parts,
+        reader: history.reader(),
+        follow,
+        memory: Memory::restore(own),
+        forgot_at: Timestamp(0),
         // A block that was reverted meanwhile is no part of the chain any more.
         drop_refused: true,
-        inspection: None,
+        inspected: false,
     };
     let (events, queue) = mpsc::channel(16);
     let mut replayed = Replayed::default();

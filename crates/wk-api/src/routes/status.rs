@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use axum::{Extension, Json};
 use wk_model::FindingStatus;
 
 use super::App;
 use super::chains::chain_of;
-use crate::auth;
+use crate::auth::Caller;
 use crate::error::Problem;
 use crate::wire::{Me, OutboxCounts, Status, Task};
 
@@ -45,14 +44,8 @@ pub(crate) async fn status(State(app): State<App>) -> Result<Json<Status>, Probl
 
 /// Who asks, and what they may do
 #[utoipa::path(get, path = "/api/v1/me", tag = "status", responses((status = 200, body = Me)))]
-pub(crate) async fn me(State(app): State<App>, headers: HeaderMap) -> Result<Json<Me>, Problem> {
-    let token = match auth::bearer(&headers) {
-        Some(secret) => app.handle.store.verify_token(secret, app.handle.clock.now()).await?,
-        None => None,
-    };
-    let role = token.as_ref().map(|token| token.role).or(app.anonymous);
-    let role = role.ok_or_else(|| Problem::unauthorized("a token is needed"))?;
-    Ok(Json(Me { role: role.to_string(), token: token.map(|token| token.name) }))
+pub(crate) async fn me(Extension(Caller { role, token }): Extension<Caller>) -> Json<Me> {
+    Json(Me { role: role.to_string(), token })
 }
 
 /// Prometheus' text format.

@@ -44,7 +44,7 @@ pub use job::{Inspection, Inspector};
 pub use look::{LookedAt, look};
 pub use tokens::Token;
 pub(crate) use tokens::Tokens;
-pub(crate) use transaction::{Looking, height_of};
+pub(crate) use transaction::height_of;
 pub use transaction::{Named, Transaction, TransactionError};
 
 /// Fresh blocks that are kept at hand, so that they need not be fetched again.
@@ -171,7 +171,6 @@ struct Trouble {
 
 /// What all blocks are looked at with.
 struct Tools {
-    inspector: Inspector,
     fetcher: Fetcher,
     reader: StateReader,
     again: Again,
@@ -187,7 +186,6 @@ impl InspectTask {
         }
         let reader = StateReader::new(&self.0.pool, Purpose::Live);
         let tools = Tools {
-            inspector: Inspector::new(&self.0.chain, &self.0.config, &self.0.pool, &self.0.metrics),
             fetcher: Fetcher::build(&self.0.chain, &self.0.pool, &self.0.config, &self.0.metrics),
             again: Again::new(&self.0.pool, &StateReader::new(&self.0.pool, Purpose::Backfill)),
             reader,
@@ -263,7 +261,7 @@ impl InspectTask {
             pending,
             failures,
             block: self.0.inbox.take(pending.block.link.block.hash),
-            inspector: tools.inspector.clone(),
+            inspector: self.0.inspector.clone(),
             fetcher: tools.fetcher.clone(),
             reader: tools.reader.clone(),
             again: (self.0.config.traces == TraceMode::Auto).then(|| tools.again.clone()),

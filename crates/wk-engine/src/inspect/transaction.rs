@@ -5,22 +5,15 @@ use std::sync::Arc;
 
 use wk_chain::abi::Decoder;
 use wk_chain::evm::state::StateReader;
-use wk_chain::evm::{EvmConfig, FetchError, Lack, TraceError, blocks};
+use wk_chain::evm::{FetchError, Lack, TraceError, blocks};
 use wk_chain::rpc::{Pool, Purpose, Request};
 use wk_model::{Address, B256, BlockLink, ChainName, Height, evm};
 use wk_trace::Asset;
 
 use super::look::LookedAt;
-use super::{Inspector, tokens};
+use super::tokens;
 use crate::Handle;
-
-/// What it takes to look into a chain's transactions.
-#[derive(Clone)]
-pub(crate) struct Looking {
-    pub(crate) config: EvmConfig,
-    pub(crate) inspector: Inspector,
-    pub(crate) pool: Pool,
-}
+use crate::parts::ChainParts;
 
 /// A transaction with all that could be found out about it.
 pub struct Transaction {
@@ -77,9 +70,9 @@ impl Handle {
         chain: &ChainName,
         hash: B256,
     ) -> Result<Transaction, TransactionError> {
-        let looking = self.looking.read().get(chain).cloned();
-        let Looking { config, inspector, pool } =
-            looking.ok_or_else(|| TransactionError::NoChain(chain.clone()))?;
+        let parts = self.chains.read().get(chain).cloned();
+        let ChainParts { config, inspector, pool, .. } =
+            parts.ok_or_else(|| TransactionError::NoChain(chain.clone()))?;
         let _turn = self.looking_turn.lock().await;
         let unknown = || TransactionError::Unknown(chain.clone());
         let height = height_of(&pool, hash).await.map_err(TransactionError::Unreachable)?;
