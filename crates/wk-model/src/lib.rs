@@ -19,6 +19,7 @@ mod severity;
 mod signal;
 mod time;
 mod window;
+pub mod write;
 
 pub use alloy_primitives::{self as primitives, Address, B256, Bloom, Bytes, I256, U256};
 

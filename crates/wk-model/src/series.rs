@@ -233,6 +233,77 @@ impl Histogram {
     }
 }
 
+/// A trace or other reference that stands for one observation behind a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    /// What it refers to, for example `trace_id`.
+    pub labels: Labels,
+    /// Milliseconds since 1970.
+    pub time_ms: i64,
+    /// The observed value.
+    pub value: f64,
+}
+
+/// What a metric is, as its producer declared it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MetricKind {
+    /// Not declared.
+    #[default]
+    Unknown,
+    /// Only rises, but for resets.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Buckets, sum and count; classic or native.
+    Histogram,
+    /// A histogram that may fall.
+    GaugeHistogram,
+    /// Quantiles, sum and count.
+    Summary,
+    /// Facts as labels, the value is 1.
+    Info,
+    /// One of several states is 1.
+    StateSet,
+}
+
+impl MetricKind {
+    /// All of them with Prometheus' name.
+    const NAMES: [(MetricKind, &'static str); 8] = [
+        (MetricKind::Unknown, "unknown"),
+        (MetricKind::Counter, "counter"),
+        (MetricKind::Gauge, "gauge"),
+        (MetricKind::Histogram, "histogram"),
+        (MetricKind::GaugeHistogram, "gaugehistogram"),
+        (MetricKind::Summary, "summary"),
+        (MetricKind::Info, "info"),
+        (MetricKind::StateSet, "stateset"),
+    ];
+
+    /// Prometheus' name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("unknown", |(_, name)| name)
+    }
+
+    /// From Prometheus' name; `untyped` is the older word for unknown.
+    pub fn from_name(name: &str) -> MetricKind {
+        Self::NAMES
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map_or(MetricKind::Unknown, |(k, _)| *k)
+    }
+}
+
+/// What is told of a metric beside its samples.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Kind.
+    pub kind: MetricKind,
+    /// For people.
+    pub help: String,
+    /// For example `seconds`; empty if none was given.
+    pub unit: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,6 +313,14 @@ mod tests {
         let labels = Labels::from_pairs([("b", "2"), ("a", "1"), ("b", "3"), ("c", "")]);
         assert_eq!(labels.to_string(), r#"{a="1", b="3"}"#);
         assert_eq!(labels.with("a", "").to_string(), r#"{b="3"}"#);
+    }
+
+    #[test]
+    fn kinds_come_back_from_their_names() {
+        for (kind, name) in MetricKind::NAMES {
+            assert_eq!((kind.name(), MetricKind::from_name(name)), (name, kind));
+        }
+        assert_eq!(MetricKind::from_name("untyped"), MetricKind::Unknown);
     }
 
     #[test]

@@ -49,9 +49,12 @@ pub enum QueryError {
         /// Samples that one query may hold.
         limit: usize,
     },
-    /// Somebody stopped it, or its time was up.
+    /// Somebody stopped it.
     #[error("query was canceled")]
     Stopped,
+    /// Its time was up.
+    #[error("query timed out: narrow the selectors or the range, or raise the timeout")]
+    TimedOut,
     /// The store could not be read.
     #[error("reading series failed: {0}")]
     Storage(String),

@@ -21,4 +21,6 @@ pub use functions::{FUNCTIONS, Function};
 pub use lexer::duration_ms;
 pub use matcher::{MatchOp, Matcher};
 pub use parser::{ParseOptions, parse, parse_selector, parse_with};
-pub use queryable::{MemorySeries, Queryable, SeriesData};
+pub use queryable::{
+    Cancel, ExemplarSeries, MemorySeries, Queryable, Scope, Select, SeriesData, SeriesStream,
+};

@@ -1,12 +1,11 @@
 //! What is a query and what is not; no text may bring the parser or the evaluator down.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 use wk_model::series::{Buckets, Histogram, Labels, SampleValue, stale_nan};
 use wk_promql::{
-    Engine, MemorySeries, Output, ParseOptions, Query, QueryError, format_query, parse,
+    Cancel, Engine, MemorySeries, Output, ParseOptions, Query, QueryError, format_query, parse,
 };
 
 /// The query's error with its position, or its usual form.
@@ -117,13 +116,14 @@ fn store() -> MemorySeries {
 fn samples_and_time_are_bounded() {
     let engine = Engine { max_samples: 10, ..Engine::default() };
     let query = Query { text: "a_total", start_ms: 0, end_ms: 150_000, step_ms: Some(30_000) };
-    let go = AtomicBool::new(false);
+    let go = Cancel::default();
     let error = engine.query(&store(), &query, &go).expect_err("12 samples");
     assert_eq!(error, QueryError::TooManySamples { limit: 10 });
     let endless = Query { text: "1", start_ms: 0, end_ms: i64::MAX, step_ms: Some(1) };
     let error = Engine::default().query(&store(), &endless, &go).expect_err("too many steps");
     assert!(matches!(error, QueryError::TooManySamples { .. }));
-    let stop = AtomicBool::new(true);
+    let stop = Cancel::default();
+    stop.cancel();
     let error = Engine::default().query(&store(), &query, &stop).expect_err("stopped");
     assert_eq!(error, QueryError::Stopped);
 }
@@ -136,7 +136,7 @@ fn an_instant_query_keeps_the_order_that_sort_gives() {
         end_ms: 0,
         step_ms: None,
     };
-    let answer = Engine::default().query(&store(), &query, &AtomicBool::new(false));
+    let answer = Engine::default().query(&store(), &query, &Cancel::default());
     let Output::Vector(series) = answer.expect("a good query").output else { panic!("a vector") };
     assert_eq!(series.len(), 3);
     assert_eq!(series[0].points[0].value, SampleValue::Float(3.0));
@@ -217,7 +217,7 @@ proptest! {
         let engine = Engine { parse: ParseOptions { experimental: true }, ..Engine::default() };
         for step_ms in [None, Some(45_000)] {
             let query = Query { text: &text, start_ms: 0, end_ms: 240_000, step_ms };
-            let _ = engine.query(&store(), &query, &AtomicBool::new(false));
+            let _ = engine.query(&store(), &query, &Cancel::default());
         }
     }
 

@@ -8,7 +8,6 @@ mod labels;
 mod range;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use wk_model::series::{Labels, Point, SampleValue};
 
@@ -16,7 +15,7 @@ use crate::annotations::Annotations;
 use crate::ast::{At, Expr, ExprKind, Selector, ValueType, When};
 use crate::error::QueryError;
 use crate::parser::{ParseOptions, parse_with};
-use crate::queryable::Queryable;
+use crate::queryable::{Cancel, Queryable, Select};
 
 /// Settings of evaluation.
 #[derive(Clone, Debug)]
@@ -154,7 +153,7 @@ pub(crate) type Evaluated<T> = Result<T, QueryError>;
 pub(crate) struct Evaluator<'a> {
     engine: &'a Engine,
     source: &'a dyn Queryable,
-    stop: &'a AtomicBool,
+    cancel: &'a Cancel,
     /// First and last time of the whole query.
     bounds: (i64, i64),
     /// Whether the query is over a range; then sorting has no effect.
@@ -164,12 +163,12 @@ pub(crate) struct Evaluator<'a> {
 }
 
 impl Engine {
-    /// Parses and evaluates; `stop` ends it early with [`QueryError::Stopped`].
+    /// Parses and evaluates; `cancel` ends it early.
     pub fn query(
         &self,
         source: &dyn Queryable,
         query: &Query<'_>,
-        stop: &AtomicBool,
+        cancel: &Cancel,
     ) -> Result<Answer, QueryError> {
         let expr = parse_with(query.text, self.parse)
             .map_err(|error| QueryError::Parse(error.with_position(query.text)))?;
@@ -181,7 +180,7 @@ impl Engine {
         let mut evaluator = Evaluator {
             engine: self,
             source,
-            stop,
+            cancel,
             bounds: (query.start_ms, end),
             is_range: query.step_ms.is_some(),
             held: 0,
@@ -268,7 +267,7 @@ impl Evaluator<'_> {
     }
 
     fn alive(&self) -> Evaluated<()> {
-        if self.stop.load(Ordering::Relaxed) { Err(QueryError::Stopped) } else { Ok(()) }
+        self.cancel.check()
     }
 
     /// Counts samples against the limit.
@@ -353,10 +352,12 @@ impl Evaluator<'_> {
         let lookback = self.engine.lookback_ms;
         let first = self.reference(&selector.when, steps.start);
         let last = self.reference(&selector.when, steps.end());
-        let found =
-            self.source.select(&selector.matchers, first.saturating_sub(lookback - 1), last)?;
-        let mut series = Vec::with_capacity(found.len());
-        for data in found {
+        let (source, cancel) = (self.source, self.cancel);
+        let start_ms = first.saturating_sub(lookback - 1);
+        let select = Select { matchers: &selector.matchers, start_ms, end_ms: last, cancel };
+        let mut series = Vec::new();
+        for data in source.select(&select)? {
+            let data = data?;
             self.alive()?;
             self.hold(steps.count)?;
             let mut next = 0;
@@ -393,8 +394,12 @@ impl Evaluator<'_> {
                 let first = self.reference(&when, steps.start);
                 let last = self.reference(&when, steps.end());
                 let from = first.saturating_sub(*range_ms - 1);
+                let (source, cancel) = (self.source, self.cancel);
+                let matchers = &selector.matchers;
+                let select = Select { matchers, start_ms: from, end_ms: last, cancel };
                 let mut series = Vec::new();
-                for mut data in self.source.select(&selector.matchers, from, last)? {
+                for data in source.select(&select)? {
+                    let mut data = data?;
                     self.alive()?;
                     data.points.retain(|point| !point.value.is_stale());
                     self.hold(data.points.len())?;

@@ -3,10 +3,10 @@
 mod nhcb;
 mod values;
 
-use std::sync::atomic::AtomicBool;
-
 use wk_model::series::{Histogram, Labels, SampleValue};
-use wk_promql::{Engine, MemorySeries, Output, ParseOptions, Query, ResultSeries, duration_ms};
+use wk_promql::{
+    Cancel, Engine, MemorySeries, Output, ParseOptions, Query, ResultSeries, duration_ms,
+};
 
 use values::{Described, described};
 
@@ -158,7 +158,7 @@ fn check(store: &MemorySeries, head: &str, body: &[&str]) -> Result<(), String> 
     let parse = ParseOptions { experimental: true };
     let engine = Engine { parse, ..Engine::default() };
     let query = Query { text: rest, start_ms: start, end_ms: end, step_ms: step };
-    let answer = engine.query(store, &query, &AtomicBool::new(false));
+    let answer = engine.query(store, &query, &Cancel::default());
     let fails: Vec<_> = expected.kinds.iter().filter(|(kind, _)| *kind == Kind::Fail).collect();
     let answer = match (answer, fails.is_empty()) {
         (Err(error), true) => return Err(format!("failed: {error}")),
