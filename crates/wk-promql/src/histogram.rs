@@ -9,9 +9,12 @@ type Pairs = Vec<(i32, f64)>;
 
 /// A bucket with its bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Bucket {
+pub struct Bucket {
+    /// Lower bound; excluded above zero.
     pub lower: f64,
+    /// Upper bound; included above zero.
     pub upper: f64,
+    /// Observations in it.
     pub count: f64,
 }
 
@@ -50,7 +53,7 @@ fn custom_bound(bounds: &[f64], index: i32) -> f64 {
 }
 
 /// All buckets in rising order; the zero bucket only when it holds something.
-pub(crate) fn buckets(h: &Histogram) -> Vec<Bucket> {
+pub fn buckets(h: &Histogram) -> Vec<Bucket> {
     if h.has_custom_buckets() {
         let at = |index| custom_bound(&h.custom_bounds, index);
         let bucket =

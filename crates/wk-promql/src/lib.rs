@@ -18,6 +18,7 @@ pub use error::{ParseError, QueryError, position};
 pub use eval::{Answer, Engine, Output, Query, ResultSeries};
 pub use format::{format_query, number as format_number};
 pub use functions::{FUNCTIONS, Function};
+pub use histogram::{Bucket, buckets};
 pub use lexer::duration_ms;
 pub use matcher::{MatchOp, Matcher};
 pub use parser::{ParseOptions, parse, parse_selector, parse_with};

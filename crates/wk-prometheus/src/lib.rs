@@ -1,0 +1,24 @@
+//! Prometheus' HTTP API over any source of series.
+
+mod answer;
+mod counted;
+mod failure;
+mod json;
+mod names;
+mod parameters;
+mod routes;
+mod settings;
+mod state;
+mod stats;
+mod time;
+mod views;
+
+pub use routes::router;
+pub use settings::QuerySettings;
+pub use state::Sources;
+pub use time::rfc3339_of;
+pub use views::{
+    ActiveTarget, Alert, AlertState, BuildInfo, DroppedTarget, HeadStats, Health, MetadataSource,
+    MetricMetadata, NamedCount, Nothing, Rule, RuleGroup, RuleKind, Rules, RuntimeInfo,
+    StatusSource, TargetHealth, TargetMetadata, Targets, TsdbStatus, WalReplay,
+};
