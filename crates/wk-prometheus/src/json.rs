@@ -59,7 +59,7 @@ pub(crate) fn seconds(out: &mut Vec<u8>, ms: i64) {
         out.push(b'-');
     }
     out.extend((size / 1000).to_string().bytes());
-    if size % 1000 != 0 {
+    if !size.is_multiple_of(1000) {
         out.extend(format!(".{:03}", size % 1000).bytes());
     }
 }

@@ -1,16 +1,20 @@
 //! Prometheus' HTTP API over any source of series.
 
 mod answer;
+mod compress;
 mod counted;
+mod exposition;
 mod failure;
 mod json;
 mod names;
 mod parameters;
+mod remote;
 mod routes;
 mod settings;
 mod state;
 mod stats;
 mod time;
+mod tree;
 mod views;
 
 pub use routes::router;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
+use wk_model::series::Labels;
 use wk_promql::{Cancel, Engine, QueryError, Queryable};
 
 use crate::failure::Failure;
@@ -23,6 +24,9 @@ pub struct Sources {
     pub metadata: Arc<dyn MetadataSource>,
     /// The server itself.
     pub status: Arc<dyn StatusSource>,
+    /// Labels that tell this server's series from those of others, where they leave it: federation
+    /// and remote read.
+    pub external_labels: Labels,
 }
 
 /// Shared by all requests.

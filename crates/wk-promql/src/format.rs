@@ -4,11 +4,11 @@ use std::fmt;
 
 use wk_model::series::METRIC_NAME;
 
-use crate::ast::{At, Cardinality, Expr, ExprKind, Selector, When};
+use crate::ast::{Aggregate, At, Binary, Cardinality, Expr, ExprKind, Selector, When};
 use crate::error::ParseError;
 use crate::matcher::MatchOp;
 
-/// The query in its usual form: one space around operators, labels without blanks.
+/// The query in its usual form, on one line: one space around operators, labels without blanks.
 pub fn format_query(query: &str) -> Result<String, ParseError> {
     let options = crate::parser::ParseOptions { experimental: true };
     Ok(crate::parser::parse_with(query, options)?.to_string())
@@ -130,6 +130,44 @@ fn names(labels: &[String]) -> String {
     labels.iter().map(|name| label_name(name)).collect::<Vec<_>>().join(", ")
 }
 
+/// An operator with its `bool` and matching.
+pub(crate) fn operator(binary: &Binary) -> String {
+    let mut out = binary.op.name().to_owned();
+    if binary.returns_bool {
+        out.push_str(" bool");
+    }
+    let matching = &binary.matching;
+    if matching.given && (matching.on || !matching.labels.is_empty()) {
+        let word = if matching.on { "on" } else { "ignoring" };
+        out.push_str(&format!(" {word} ({})", names(&matching.labels)));
+    }
+    let group = match matching.cardinality {
+        Cardinality::ManyToOne => "group_left",
+        Cardinality::OneToMany => "group_right",
+        Cardinality::OneToOne | Cardinality::ManyToMany => return out,
+    };
+    out.push_str(&format!(" {group} ({})", names(&matching.include)));
+    out
+}
+
+/// An aggregation before its parenthesis: `sum by (job) `.
+pub(crate) fn aggregation(aggregate: &Aggregate) -> String {
+    let name = aggregate.op.name();
+    if aggregate.without {
+        format!("{name} without ({}) ", names(&aggregate.labels))
+    } else if aggregate.labels.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name} by ({}) ", names(&aggregate.labels))
+    }
+}
+
+/// What follows the expression of a subquery: `[1h:5m] offset 1m`.
+pub(crate) fn subquery(range_ms: i64, step_ms: Option<i64>, at: &When) -> String {
+    let step = step_ms.map(duration).unwrap_or_default();
+    format!("[{}:{step}]{}", duration(range_ms), when(at))
+}
+
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -144,40 +182,17 @@ impl fmt::Display for Expr {
                 _ => write!(f, "{selector}[{}]", duration(*range_ms)),
             },
             ExprKind::Subquery { inner, range_ms, step_ms, when: at } => {
-                let step = step_ms.map(duration).unwrap_or_default();
-                write!(f, "{inner}[{}:{step}]{}", duration(*range_ms), when(at))
+                write!(f, "{inner}{}", subquery(*range_ms, *step_ms, at))
             }
             ExprKind::Paren(inner) => write!(f, "({inner})"),
             ExprKind::Unary { negative, inner } => {
                 write!(f, "{}{inner}", if *negative { "-" } else { "+" })
             }
             ExprKind::Binary(binary) => {
-                write!(f, "{} {}", binary.left, binary.op.name())?;
-                if binary.returns_bool {
-                    f.write_str(" bool")?;
-                }
-                let matching = &binary.matching;
-                if matching.given && (matching.on || !matching.labels.is_empty()) {
-                    let word = if matching.on { "on" } else { "ignoring" };
-                    write!(f, " {word} ({})", names(&matching.labels))?;
-                }
-                let group = match matching.cardinality {
-                    Cardinality::ManyToOne => Some("group_left"),
-                    Cardinality::OneToMany => Some("group_right"),
-                    _ => None,
-                };
-                if let Some(group) = group {
-                    write!(f, " {group} ({})", names(&matching.include))?;
-                }
-                write!(f, " {}", binary.right)
+                write!(f, "{} {} {}", binary.left, operator(binary), binary.right)
             }
             ExprKind::Aggregate(aggregate) => {
-                f.write_str(aggregate.op.name())?;
-                if aggregate.without {
-                    write!(f, " without ({}) ", names(&aggregate.labels))?;
-                } else if !aggregate.labels.is_empty() {
-                    write!(f, " by ({}) ", names(&aggregate.labels))?;
-                }
+                f.write_str(&aggregation(aggregate))?;
                 match &aggregate.parameter {
                     Some(parameter) => write!(f, "({parameter}, {})", aggregate.inner),
                     None => write!(f, "({})", aggregate.inner),

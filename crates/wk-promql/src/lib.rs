@@ -11,6 +11,7 @@ mod histogram;
 mod lexer;
 mod matcher;
 mod parser;
+mod pretty;
 mod queryable;
 
 pub use annotations::Annotations;
@@ -22,6 +23,7 @@ pub use histogram::{Bucket, buckets};
 pub use lexer::duration_ms;
 pub use matcher::{MatchOp, Matcher};
 pub use parser::{ParseOptions, parse, parse_selector, parse_with};
+pub use pretty::pretty_query;
 pub use queryable::{
     Cancel, ExemplarSeries, MemorySeries, Queryable, Scope, Select, SeriesData, SeriesStream,
 };

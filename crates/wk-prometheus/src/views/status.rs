@@ -153,6 +153,11 @@ pub trait StatusSource: Send + Sync {
     /// How far the log was read again.
     fn wal_replay(&self) -> WalReplay;
 
+    /// What else can be asked for, by group, beside what the API itself knows.
+    fn features(&self) -> BTreeMap<String, BTreeMap<String, bool>> {
+        BTreeMap::new()
+    }
+
     /// Whether queries can be answered.
     fn ready(&self) -> bool;
 }

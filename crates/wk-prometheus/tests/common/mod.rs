@@ -20,7 +20,13 @@ pub(crate) struct Source {
 
 impl Source {
     /// Adds numbers at equal distances of `step_ms` from `start_ms`.
-    pub(crate) fn add(&mut self, labels: &[(&str, &str)], start_ms: i64, step_ms: i64, values: &[f64]) {
+    pub(crate) fn add(
+        &mut self,
+        labels: &[(&str, &str)],
+        start_ms: i64,
+        step_ms: i64,
+        values: &[f64],
+    ) {
         let labels = Labels::from_pairs(labels.iter().copied());
         let mut time_ms = start_ms;
         for value in values {
@@ -64,6 +70,7 @@ pub(crate) fn sources(series: impl Queryable + 'static) -> Sources {
         rules: Arc::new(Nothing),
         metadata: Arc::new(Nothing),
         status: Arc::new(Nothing),
+        external_labels: Labels::default(),
     }
 }
 
