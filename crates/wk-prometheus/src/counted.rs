@@ -11,26 +11,16 @@ use wk_promql::{ExemplarSeries, QueryError, Queryable, Scope, Select, SeriesStre
 pub(crate) struct Counted<'s> {
     source: &'s dyn Queryable,
     samples: AtomicUsize,
-    series: AtomicUsize,
-}
-
-/// What was read.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Read {
-    pub(crate) samples: usize,
-    pub(crate) series: usize,
 }
 
 impl<'s> Counted<'s> {
     pub(crate) fn new(source: &'s dyn Queryable) -> Counted<'s> {
-        Counted { source, samples: AtomicUsize::new(0), series: AtomicUsize::new(0) }
+        Counted { source, samples: AtomicUsize::new(0) }
     }
 
-    pub(crate) fn read(&self) -> Read {
-        Read {
-            samples: self.samples.load(Ordering::Relaxed),
-            series: self.series.load(Ordering::Relaxed),
-        }
+    /// Samples that were read so far.
+    pub(crate) fn samples(&self) -> usize {
+        self.samples.load(Ordering::Relaxed)
     }
 }
 
@@ -39,7 +29,6 @@ impl Queryable for Counted<'_> {
         let counted = self.source.select(select)?.inspect(|series| {
             if let Ok(series) = series {
                 self.samples.fetch_add(series.points.len(), Ordering::Relaxed);
-                self.series.fetch_add(1, Ordering::Relaxed);
             }
         });
         Ok(Box::new(counted))

@@ -1,6 +1,7 @@
 //! Samples as pages that a Prometheus scrapes: its text format and OpenMetrics.
 
 use wk_model::series::{Labels, METRIC_NAME};
+use wk_promql::short_number;
 
 use crate::names::is_plain;
 
@@ -104,7 +105,7 @@ impl Form {
     }
 
     fn number(self, out: &mut Vec<u8>, value: f64) {
-        let text = shortest(value);
+        let text = short_number(value);
         out.extend(text.bytes());
         let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
         if self == Form::Open && whole {
@@ -116,17 +117,6 @@ impl Form {
 #[allow(clippy::cast_precision_loss)] // Milliseconds of any sensible date are exact.
 fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
-}
-
-/// Go's `%g`: with an exponent below 1e-4 and from 1e6 on.
-fn shortest(value: f64) -> String {
-    let size = value.abs();
-    if !(1e6..1e21).contains(&size) {
-        return wk_promql::format_number(value);
-    }
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    format!("{digits}e+{exponent:0>2}")
 }
 
 fn quoted(out: &mut Vec<u8>, text: &str) {

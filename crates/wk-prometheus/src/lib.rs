@@ -3,6 +3,7 @@
 mod answer;
 mod compress;
 mod counted;
+mod dashboards;
 mod exposition;
 mod failure;
 mod json;
@@ -17,6 +18,7 @@ mod time;
 mod tree;
 mod views;
 
+pub use dashboards::dashboards;
 pub use routes::router;
 pub use settings::QuerySettings;
 pub use state::Sources;

@@ -6,13 +6,16 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{Method, header};
 use futures_util::StreamExt;
-use wk_promql::{Matcher, duration_ms, parse_selector};
+use wk_promql::{Cancel, Matcher, duration_ms, parse_selector};
 
 use crate::failure::Failure;
 use crate::time;
 
 /// Bytes that the form of a request may have; a query may have a part of it.
 const LARGEST_FORM: usize = 2 << 20;
+/// Bytes of a body that are taken, and thrown away, before its sender is cut off: most listen only
+/// when they have sent all.
+const TAKEN: usize = 16 << 20;
 /// A sender has this long for its whole body.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -103,9 +106,15 @@ impl Parameters {
         }
     }
 
-    /// The selectors of `match[]`, each with something that narrows it.
-    pub(crate) fn selectors(&self, name: &str) -> Result<Vec<Vec<Matcher>>, Failure> {
+    /// The selectors of `match[]`, each with something that narrows it. Many of them take their
+    /// time, as patterns are compiled.
+    pub(crate) fn selectors(
+        &self,
+        name: &str,
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<Matcher>>, Failure> {
         let selector = |text: &str| {
+            cancel.check()?;
             let matchers = parse_selector(text)
                 .map_err(|error| Failure::parameter(name, error.with_position(text)))?;
             if matchers.iter().all(|matcher| matcher.matches_value("")) {
@@ -179,15 +188,20 @@ impl<S: Send + Sync> FromRequest<S> for Parameters {
 /// The whole body, bounded in size and time.
 pub(crate) async fn read_body(body: Body, most: usize) -> Result<Vec<u8>, Failure> {
     let read = async {
-        let mut whole = Vec::new();
+        let (mut whole, mut came) = (Vec::new(), 0);
         let mut pieces = body.into_data_stream();
         while let Some(piece) = pieces.next().await {
             let piece =
                 piece.map_err(|error| Failure::bad_data(format!("reading the body: {error}")))?;
-            if whole.len() + piece.len() > most {
-                return Err(Failure::too_large(format!("the body may have {most} bytes at most")));
+            came += piece.len();
+            if came <= most {
+                whole.extend_from_slice(&piece);
+            } else if came > TAKEN {
+                break;
             }
-            whole.extend_from_slice(&piece);
+        }
+        if came > most {
+            return Err(Failure::too_large(format!("the body may have {most} bytes at most")));
         }
         Ok(whole)
     };
@@ -229,5 +243,15 @@ mod tests {
         ] {
             assert_eq!(duration(text).ok(), expected, "{text}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let slow = Body::from_stream(futures_util::stream::pending::<std::io::Result<Vec<u8>>>());
+        let failure = read_body(slow, 10).await.expect_err("it never comes");
+        assert_eq!(failure.message(), "the body did not come within 30 s");
+        let large = Body::from("01234567890");
+        let failure = read_body(large, 10).await.expect_err("it is too large");
+        assert_eq!(failure.message(), "the body may have 10 bytes at most");
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct State {
 pub(crate) struct Work {
     /// Ends the work at its deadline or when the client went away.
     pub(crate) cancel: Cancel,
+    /// When it ends at the latest.
+    pub(crate) deadline: Instant,
     /// How long it had waited for its turn.
     pub(crate) waited: Duration,
 }
@@ -84,7 +86,7 @@ impl State {
             .await
             .map_err(|_| Failure::queued_too_long())?
             .map_err(|_| Failure::internal("the server stops"))?;
-        let task = Work { cancel: Cancel::at(deadline), waited: began.elapsed() };
+        let task = Work { cancel: Cancel::at(deadline), deadline, waited: began.elapsed() };
         let _guard = CancelOnDrop(task.cancel.clone());
         let state = self.clone();
         let ran = tokio::task::spawn_blocking(move || {

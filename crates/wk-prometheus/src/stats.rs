@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::counted::Read;
-
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detail {
@@ -25,8 +23,8 @@ pub(crate) struct Stats {
     pub(crate) waited: Duration,
     /// Time of its evaluation.
     pub(crate) took: Duration,
-    /// What it read.
-    pub(crate) read: Read,
+    /// Samples that it read. How many it held at once is not counted apart.
+    pub(crate) samples: usize,
 }
 
 impl Stats {
@@ -37,12 +35,12 @@ impl Stats {
         }
         let (took, waited) = (self.took.as_secs_f64(), self.waited.as_secs_f64());
         let total = took + waited;
-        let Read { samples, series } = self.read;
+        let samples = self.samples;
         let text = format!(
             ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{took},\"resultSortTime\":0,\
              \"queryPreparationTime\":0,\"innerEvalTime\":{took},\"execQueueTime\":{waited},\
              \"execTotalTime\":{total}}},\"samples\":{{\"totalQueryableSamples\":{samples},\
-             \"peakSamples\":{samples},\"seriesRead\":{series}}}}}"
+             \"peakSamples\":{samples}}}}}"
         );
         out.extend(text.bytes());
     }

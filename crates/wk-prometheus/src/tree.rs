@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 use wk_promql::ast::{At, Cardinality, Expr, ExprKind, Selector, ValueType, When};
-use wk_promql::{Function, MatchOp, Matcher, format_number};
+use wk_promql::{Function, MatchOp, Matcher, short_number};
 
 /// The tree; the parser bounds its depth.
 pub(crate) fn tree(expr: &Expr) -> Value {
     match &expr.kind {
-        ExprKind::Number(value) => json!({"type": "numberLiteral", "val": format_number(*value)}),
+        ExprKind::Number(value) => json!({"type": "numberLiteral", "val": short_number(*value)}),
         ExprKind::Text(text) => {
             json!({"type": "stringLiteral", "val": String::from_utf8_lossy(text)})
         }

@@ -6,9 +6,9 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
+use common::real::{Prometheus, missing};
 use common::{Client, Source, serve, sources};
 use serde_json::Value;
 use wk_prometheus::QuerySettings;
@@ -17,26 +17,6 @@ use wk_prometheus::QuerySettings;
 const START: i64 = 1_700_000_000;
 const STEP: i64 = 15;
 const SAMPLES: usize = 480;
-
-/// A real Prometheus over a folder of its own; killed on drop.
-struct Prometheus {
-    child: Child,
-    client: Client,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn has(program: &str) -> bool {
-    let mut command = Command::new(program);
-    command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
 
 /// Labels, the name first, and values.
 type Described = (Vec<(&'static str, String)>, Vec<f64>);
@@ -139,33 +119,17 @@ async fn prometheus(all: &[Described]) -> Prometheus {
         .output()
         .expect("promtool runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let config = folder.path().join("prometheus.yml");
-    std::fs::write(&config, "global: {}\n").expect("the folder can be written");
-    // Prometheus does not tell which port it took, so one is picked that is free just now.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port is free")
-        .port();
-    let child = Command::new("prometheus")
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", data.display()))
-        .arg("--storage.tsdb.retention.time=100y")
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("prometheus starts");
-    let mut client = serve(sources(Source::default()), QuerySettings::default()).await;
-    client.address = ([127, 0, 0, 1], port).into();
-    let prometheus = Prometheus { child, client, _folder: folder };
-    for _ in 0..300 {
-        let ready = prometheus.client.http.get(prometheus.client.url("/-/ready")).send().await;
-        if ready.is_ok_and(|ready| ready.status().is_success()) {
-            return prometheus;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    Prometheus::start(folder, "global: {}\n").await
+}
+
+/// Our API over the same series.
+async fn ours(all: &[Described]) -> Client {
+    let mut source = Source::default();
+    for (labels, values) in all {
+        let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        source.add(&labels, START * 1000, STEP * 1000, values);
     }
-    panic!("prometheus did not become ready within 30 s");
+    serve(sources(source), QuerySettings::default()).await
 }
 
 /// Alike but for the last digits of numbers, which hang on the order of additions, and for the
@@ -193,35 +157,35 @@ fn close(a: &str, b: &str) -> bool {
 
 /// Vectors come in any order unless a query sorts them.
 fn in_order(mut answer: Value, sorted: bool) -> Value {
-    if let Some(list) = answer["data"]["result"].as_array_mut()
+    if let Some(list) = answer.pointer_mut("/data/result").and_then(Value::as_array_mut)
         && !sorted
         && list.first().is_some_and(Value::is_object)
     {
         list.sort_by_key(|item| item["metric"].to_string());
     }
-    // The words of errors are our own.
+    // The words of errors are our own, and 2.42 has no remarks yet.
     if let Some(answer) = answer.as_object_mut() {
-        answer.remove("error");
+        for key in ["error", "infos", "warnings"] {
+            answer.remove(key);
+        }
     }
     answer
 }
 
 include!("differential/queries.rs");
 
+#[path = "differential/chunks.rs"]
+mod chunks;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stderr)] // The figures are the result; those who ask see them.
 async fn answers_are_those_of_prometheus() {
-    if !has("prometheus") || !has("promtool") {
-        eprintln!("SKIPPED: `prometheus` and `promtool` are not installed");
+    if missing() {
         return;
     }
     let all = described();
     let real = prometheus(&all).await;
-    let mut source = Source::default();
-    for (labels, values) in &all {
-        let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        source.add(&labels, START * 1000, STEP * 1000, values);
-    }
-    let ours = serve(sources(source), QuerySettings::default()).await;
+    let ours = ours(&all).await;
     let asked = questions();
     let mut differing = Vec::new();
     let mut expected = BTreeMap::new();

@@ -46,7 +46,7 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
     out
 }
 
-/// A number as Go's `%g` and Prometheus' API write it.
+/// A number as Prometheus' API writes it: with an exponent below 1e-4 and from 1e21 on.
 pub fn number(value: f64) -> String {
     if value.is_nan() {
         "NaN".to_owned()
@@ -66,6 +66,17 @@ pub fn number(value: f64) -> String {
             format!("{value}")
         }
     }
+}
+
+/// A number as Go's `%g` writes it: with an exponent below 1e-4, and where more than six digits
+/// would stand before the point. Queries and pages of samples have them so.
+pub fn short_number(value: f64) -> String {
+    if !(1e6..1e21).contains(&value.abs()) {
+        return number(value);
+    }
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    format!("{digits}e+{exponent:0>2}")
 }
 
 /// Milliseconds as `1h30m`.
@@ -113,7 +124,7 @@ fn when(when: &When) -> String {
 fn bare_selector(selector: &Selector) -> String {
     let plain = selector.name.as_deref().unwrap_or("");
     let mut skipped = plain.is_empty();
-    let shown: Vec<String> = selector
+    let mut shown: Vec<String> = selector
         .matchers
         .iter()
         .filter(|m| {
@@ -123,6 +134,7 @@ fn bare_selector(selector: &Selector) -> String {
         })
         .map(ToString::to_string)
         .collect();
+    shown.sort();
     if shown.is_empty() { plain.to_owned() } else { format!("{plain}{{{}}}", shown.join(",")) }
 }
 
@@ -171,7 +183,7 @@ pub(crate) fn subquery(range_ms: i64, step_ms: Option<i64>, at: &When) -> String
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            ExprKind::Number(value) => f.write_str(&number(*value)),
+            ExprKind::Number(value) => f.write_str(&short_number(*value)),
             ExprKind::Text(text) => f.write_str(&quote(text)),
             ExprKind::Selector(s) => write!(f, "{}{}", bare_selector(s), when(&s.when)),
             ExprKind::Range { selector, range_ms } => match &selector.kind {

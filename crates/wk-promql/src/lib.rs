@@ -17,7 +17,7 @@ mod queryable;
 pub use annotations::Annotations;
 pub use error::{ParseError, QueryError, position};
 pub use eval::{Answer, Engine, Output, Query, ResultSeries};
-pub use format::{format_query, number as format_number};
+pub use format::{format_query, number as format_number, short_number};
 pub use functions::{FUNCTIONS, Function};
 pub use histogram::{Bucket, buckets};
 pub use lexer::duration_ms;

@@ -63,15 +63,15 @@ mod tests {
 
     #[test]
     fn long_queries_are_broken_up() {
-        let name = "a_rather_long_name_of_a_metric_that_counts_something_total";
-        let selector = format!("{name}{{job=\"x\",instance=\"localhost:9090\"}}[5m]");
+        let name = "a_rather_long_name_of_a_metric_that_counts_total";
+        let selector = format!("{name}{{instance=\"localhost:9090\",job=\"x\"}}[5m]");
         for (query, expected) in [
             ("sum by(job)(up)".to_owned(), "sum by (job) (up)".to_owned()),
             (
                 format!("sum by(job)(rate({selector}))"),
                 format!("sum by (job) (\n  rate({selector})\n)"),
             ),
-            (format!("{name}/{name}"), format!("  {name}\n/\n  {name}")),
+            (format!("{name}_more/{name}"), format!("  {name}_more\n/\n  {name}")),
         ] {
             assert_eq!(pretty_query(&query).expect("it is a query"), expected);
         }

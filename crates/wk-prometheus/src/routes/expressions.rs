@@ -18,17 +18,29 @@ use crate::time;
 use crate::tree;
 
 /// `format_query`: the query in its usual form.
-pub(crate) async fn format(parameters: Parameters) -> Result<Response, Failure> {
-    let query = parameters.get("query");
-    pretty_query(query).map(|text| success_of(&text)).map_err(|error| wrong(query, &error))
+pub(crate) async fn format(
+    Shared(state): Shared<Arc<State>>,
+    parameters: Parameters,
+) -> Result<Response, Failure> {
+    let formatted = state.run(None, move |_, _| {
+        let query = parameters.get("query");
+        pretty_query(query).map_err(|error| wrong(query, &error))
+    });
+    Ok(success_of(&formatted.await?))
 }
 
 /// `parse_query`: the syntax tree.
-pub(crate) async fn parse(parameters: Parameters) -> Result<Response, Failure> {
-    let query = parameters.get("query");
-    let expr = parse_with(query, ParseOptions { experimental: true })
-        .map_err(|error| wrong(query, &error))?;
-    Ok(success_of(&tree::tree(&expr)))
+pub(crate) async fn parse(
+    Shared(state): Shared<Arc<State>>,
+    parameters: Parameters,
+) -> Result<Response, Failure> {
+    let parsed = state.run(None, move |_, _| {
+        let query = parameters.get("query");
+        let options = ParseOptions { experimental: true };
+        let expr = parse_with(query, options).map_err(|error| wrong(query, &error))?;
+        Ok(tree::tree(&expr))
+    });
+    Ok(success_of(&parsed.await?))
 }
 
 /// `query_exemplars`: exemplars of the series that the query selects.
@@ -41,17 +53,18 @@ pub(crate) async fn exemplars(
     if end_ms < start_ms {
         return Err(Failure::bad_data("end timestamp must not be before start timestamp"));
     }
-    let query = parameters.get("query");
-    let expr = parse_with(query, ParseOptions::default()).map_err(|error| wrong(query, &error))?;
-    let any_of: Vec<_> =
-        tree::selectors(&expr).into_iter().map(|selector| selector.matchers.clone()).collect();
-    if any_of.is_empty() {
-        return Ok(success_of(&[(); 0]));
-    }
     let found = state
         .run(timeout(&parameters)?, move |sources, work| {
-            let scope = Scope { any_of: &any_of, start_ms, end_ms, cancel: &work.cancel };
+            let query = parameters.get("query");
+            let expr =
+                parse_with(query, ParseOptions::default()).map_err(|error| wrong(query, &error))?;
+            let selectors = tree::selectors(&expr).into_iter();
+            let any_of: Vec<_> = selectors.map(|selector| selector.matchers.clone()).collect();
             let mut by_labels = BTreeMap::new();
+            if any_of.is_empty() {
+                return Ok(by_labels);
+            }
+            let scope = Scope { any_of: &any_of, start_ms, end_ms, cancel: &work.cancel };
             for series in sources.series.exemplars(&scope)? {
                 by_labels.insert(series.labels.clone(), series);
             }

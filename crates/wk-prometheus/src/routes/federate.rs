@@ -24,7 +24,7 @@ pub(crate) async fn federate(
 ) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let form = Form::accepted(accept);
-    let page = async { samples(&state, &parameters?).await };
+    let page = async { samples(&state, parameters?).await };
     match page.await {
         Ok(samples) => page_of(form, samples),
         Err(failure) => failure.into_text().into_response(),
@@ -34,15 +34,14 @@ pub(crate) async fn federate(
 /// A series' newest sample under its name and labels.
 type Newest = BTreeMap<(Arc<str>, Labels), (i64, f64)>;
 
-async fn samples(state: &Arc<State>, parameters: &Parameters) -> Result<Newest, Failure> {
-    let any_of = parameters.selectors("match[]")?;
+async fn samples(state: &Arc<State>, parameters: Parameters) -> Result<Newest, Failure> {
     let engine = state.engine(None);
     let end_ms = now_ms();
     let start_ms = end_ms.saturating_sub(engine.lookback_ms - 1);
     state
         .run(None, move |sources, work| {
             let mut newest = Newest::new();
-            for matchers in &any_of {
+            for matchers in &parameters.selectors("match[]", &work.cancel)? {
                 let cancel = &work.cancel;
                 let select = Select { matchers, start_ms, end_ms, cancel };
                 for series in sources.series.select(&select)? {

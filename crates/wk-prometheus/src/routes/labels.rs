@@ -16,22 +16,22 @@ use crate::state::State;
 use crate::time;
 
 /// What `match[]`, `start` and `end` ask for.
-pub(crate) struct Asked {
-    pub(crate) any_of: Vec<Vec<Matcher>>,
-    pub(crate) start_ms: i64,
-    pub(crate) end_ms: i64,
+struct Asked {
+    any_of: Vec<Vec<Matcher>>,
+    start_ms: i64,
+    end_ms: i64,
 }
 
 impl Asked {
-    pub(crate) fn parse(parameters: &Parameters) -> Result<Asked, Failure> {
+    fn parse(parameters: &Parameters, cancel: &Cancel) -> Result<Asked, Failure> {
         Ok(Asked {
-            any_of: parameters.selectors("match[]")?,
+            any_of: parameters.selectors("match[]", cancel)?,
             start_ms: parameters.time("start")?.unwrap_or(time::EARLIEST_MS),
             end_ms: parameters.time("end")?.unwrap_or(time::LATEST_MS),
         })
     }
 
-    pub(crate) fn scope<'a>(&'a self, cancel: &'a Cancel) -> Scope<'a> {
+    fn scope<'a>(&'a self, cancel: &'a Cancel) -> Scope<'a> {
         let Asked { any_of, start_ms, end_ms } = self;
         Scope { any_of, start_ms: *start_ms, end_ms: *end_ms, cancel }
     }
@@ -45,9 +45,10 @@ pub(crate) async fn series(
     if parameters.all("match[]").next().is_none() {
         return Err(Failure::bad_data("no match[] parameter provided"));
     }
-    let (asked, limit) = (Asked::parse(&parameters)?, parameters.limit("limit")?);
+    let (limit, timeout) = (parameters.limit("limit")?, timeout(&parameters)?);
     let found = state
-        .run(timeout(&parameters)?, move |sources, work| {
+        .run(timeout, move |sources, work| {
+            let asked = Asked::parse(&parameters, &work.cancel)?;
             Ok(sources.series.series(&asked.scope(&work.cancel))?)
         })
         .await?;
@@ -60,9 +61,10 @@ pub(crate) async fn names(
     Shared(state): Shared<Arc<State>>,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    let (asked, limit) = (Asked::parse(&parameters)?, parameters.limit("limit")?);
+    let (limit, timeout) = (parameters.limit("limit")?, timeout(&parameters)?);
     let found = state
-        .run(timeout(&parameters)?, move |sources, work| {
+        .run(timeout, move |sources, work| {
+            let asked = Asked::parse(&parameters, &work.cancel)?;
             Ok(sources.series.label_names(&asked.scope(&work.cancel))?)
         })
         .await?;
@@ -80,9 +82,10 @@ pub(crate) async fn values(
     if name.is_empty() {
         return Err(Failure::bad_data("invalid label name: \"\""));
     }
-    let (asked, limit) = (Asked::parse(&parameters)?, parameters.limit("limit")?);
+    let (limit, timeout) = (parameters.limit("limit")?, timeout(&parameters)?);
     let found = state
-        .run(timeout(&parameters)?, move |sources, work| {
+        .run(timeout, move |sources, work| {
+            let asked = Asked::parse(&parameters, &work.cancel)?;
             Ok(sources.series.label_values(&name, &asked.scope(&work.cancel))?)
         })
         .await?;

@@ -97,19 +97,21 @@ async fn streamed(state: &Arc<State>, request: ReadRequest) -> Result<Response, 
                     }
                     for some in chunks(points).chunks(CHUNKS) {
                         let frame = frame(&chunked_response(labels, some, at));
-                        // Without a reader there is nothing more to do.
-                        sender
-                            .blocking_send(Ok(frame.into()))
-                            .map_err(|_| Failure::from(QueryError::Stopped))?;
+                        send(&sender, frame.into(), work)?;
                     }
                     Ok(())
                 })?;
             }
             Ok(())
         });
-        if let Err(failure) = work.await {
-            // If nobody takes it, the reader is gone and needs no reason.
-            let _ = gone.send(Err(failure)).await;
+        tokio::select! {
+            biased;
+            // The reader is gone: the work ends with its future.
+            () = gone.closed() => {}
+            done = work => if let Err(failure) = done {
+                // If nobody takes it, the reader is gone and needs no reason.
+                let _ = gone.send(Err(failure)).await;
+            }
         }
     });
     // What fails before the first frame is still an error with a status.
@@ -124,6 +126,20 @@ async fn streamed(state: &Arc<State>, request: ReadRequest) -> Result<Response, 
     let content = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
     Ok(response)
+}
+
+/// Waits for a slow reader, but not beyond the work's time.
+fn send(
+    sender: &mpsc::Sender<Result<Bytes, Failure>>,
+    frame: Bytes,
+    work: &Work,
+) -> Result<(), Failure> {
+    let sent = tokio::time::timeout_at(work.deadline.into(), sender.send(Ok(frame)));
+    match tokio::runtime::Handle::current().block_on(sent) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(QueryError::Stopped.into()),
+        Err(_) => Err(QueryError::TimedOut.into()),
+    }
 }
 
 /// Takes a series.

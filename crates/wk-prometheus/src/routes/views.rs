@@ -120,9 +120,6 @@ pub(crate) async fn target_metadata(
             unit: entry.unit,
         })
         .collect();
-    if found.is_empty() {
-        return Err(Failure::not_found("specified metadata not found"));
-    }
     Ok(success_of(&found))
 }
 
@@ -146,14 +143,36 @@ pub(crate) async fn rules(
         other => return Err(Failure::parameter("type", format!("not supported value {other:?}"))),
     };
     let without_alerts = parameters.flag("exclude_alerts")?;
+    let list = state.run(None, move |sources, work| {
+        let mut groups = sources.rules.groups();
+        let any_of = parameters.selectors("match[]", &work.cancel)?;
+        keep(&mut groups, &parameters, &any_of, (alerting, recording));
+        if without_alerts {
+            for rule in groups.iter_mut().flat_map(|group| &mut group.rules) {
+                if let RuleKind::Alerting { alerts, .. } = &mut rule.kind {
+                    alerts.clear();
+                }
+            }
+        }
+        let group_next_token = page(&mut groups, &parameters)?;
+        Ok(GroupList { groups, group_next_token })
+    });
+    Ok(success_of(&list.await?))
+}
+
+/// Leaves the rules that are asked for, and the groups that have some.
+fn keep(
+    groups: &mut Vec<RuleGroup>,
+    parameters: &Parameters,
+    any_of: &[Vec<Matcher>],
+    (alerting, recording): (bool, bool),
+) {
     let named = |parameter: &str, name: &str| {
         let mut wanted = parameters.all(parameter).peekable();
         wanted.peek().is_none() || wanted.any(|one| one == name)
     };
-    let any_of = parameters.selectors("match[]")?;
-    let mut groups = state.sources.rules.groups();
     groups.retain(|group| named("rule_group[]", &group.name) && named("file[]", &group.file));
-    for group in &mut groups {
+    for group in groups.iter_mut() {
         group.rules.retain(|rule: &Rule| {
             let kind = match rule.kind {
                 RuleKind::Alerting { .. } => alerting,
@@ -162,17 +181,8 @@ pub(crate) async fn rules(
             let labelled = any_of.is_empty() || any_of.iter().any(|m| fits_all(m, &rule.labels));
             kind && labelled && named("rule_name[]", &rule.name)
         });
-        for rule in &mut group.rules {
-            if let RuleKind::Alerting { alerts, .. } = &mut rule.kind
-                && without_alerts
-            {
-                alerts.clear();
-            }
-        }
     }
     groups.retain(|group| !group.rules.is_empty());
-    let group_next_token = page(&mut groups, &parameters)?;
-    Ok(success_of(&GroupList { groups, group_next_token }))
 }
 
 /// Leaves one page of the groups and tells where the next begins.

@@ -119,7 +119,7 @@ pub struct TsdbStatus {
 }
 
 /// How far the log was read again after a start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WalReplay {
     /// First segment.
     pub min: u64,
@@ -127,8 +127,6 @@ pub struct WalReplay {
     pub max: u64,
     /// The one that is read.
     pub current: u64,
-    /// `waiting`, `in progress` or `done`.
-    pub state: String,
 }
 
 /// Knows the server.
@@ -180,7 +178,7 @@ impl StatusSource for Nothing {
     }
 
     fn wal_replay(&self) -> WalReplay {
-        WalReplay { min: 0, max: 0, current: 0, state: "done".to_owned() }
+        WalReplay::default()
     }
 
     fn ready(&self) -> bool {
