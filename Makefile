@@ -34,6 +34,7 @@ tools: ## install what the tests need and is missing
 	@command -v cargo-nextest >/dev/null || cargo install cargo-nextest --locked
 	@command -v npm >/dev/null || { echo "npm is needed for the tests' local chain: install Node.js 20 or newer" >&2; exit 1; }
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk >/dev/null; } || echo "without chromium the web interface is not tested in a browser" >&2
+	@command -v prometheus >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } || echo "without prometheus the Prometheus API is not compared with the real one" >&2
 	@test -x node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil || npm ci --no-audit --no-fund --silent
 
 lint: ## formatting, clippy, tidy

@@ -169,6 +169,43 @@ mod tests {
     }
 
     #[test]
+    fn histograms_tell_which_ends_belong_to_a_bucket() {
+        use wk_model::series::{Buckets, CUSTOM_BUCKETS};
+
+        let both = Histogram {
+            zero_threshold: 0.001,
+            zero_count: 12.0,
+            count: 17.5,
+            sum: -0.5,
+            // Index 1 ends at 2; index 2, up to 4, is empty.
+            positive: Buckets::from_sorted([(1, 2.5), (2, 0.0)]),
+            negative: Buckets::from_sorted([(0, 3.0)]),
+            ..Histogram::default()
+        };
+        let custom = Histogram {
+            schema: CUSTOM_BUCKETS,
+            count: 3.0,
+            sum: 4.0,
+            custom_bounds: [1.0, 2.0].into(),
+            positive: Buckets::from_sorted([(0, 1.0), (2, 2.0)]),
+            ..Histogram::default()
+        };
+        for (value, expected) in [
+            (
+                both,
+                r#"{"count":"17.5","sum":"-0.5","buckets":[[1,"-1","-0.5","3"],[3,"-0.001","0.001","12"],[0,"1","2","2.5"]]}"#,
+            ),
+            (
+                custom,
+                r#"{"count":"3","sum":"4","buckets":[[3,"-Inf","1","1"],[0,"2","+Inf","2"]]}"#,
+            ),
+            (Histogram::default(), r#"{"count":"0","sum":"0"}"#),
+        ] {
+            assert_eq!(written(|out| histogram(out, &value)), expected);
+        }
+    }
+
+    #[test]
     fn text_is_escaped() {
         let odd = "a\"b\\c\n\u{1}\u{1f}é";
         let made = written(|out| text(out, odd));

@@ -26,10 +26,11 @@ impl MetadataSource for Known {
 impl Rules for Known {
     fn groups(&self) -> Vec<RuleGroup> {
         let rule = Rule {
-            kind: RuleKind::Recording,
+            kind: RuleKind::Recording {
+                labels: BTreeMap::from([("team".to_owned(), "x".to_owned())]),
+            },
             name: "job:up:sum".into(),
             query: "sum by (job) (up)".into(),
-            labels: BTreeMap::from([("team".to_owned(), "x".to_owned())]),
             health: Health::Ok,
             last_error: String::new(),
             evaluation_time: 0.5,

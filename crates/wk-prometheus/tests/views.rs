@@ -18,12 +18,11 @@ fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn rule(name: &str, kind: RuleKind, team: &str) -> Rule {
+fn rule(name: &str, kind: RuleKind) -> Rule {
     Rule {
         kind,
         name: name.into(),
         query: "up == 0".into(),
-        labels: labels(&[("team", team)]),
         health: Health::Ok,
         last_error: String::new(),
         evaluation_time: 0.0,
@@ -38,9 +37,11 @@ impl Rules for Known {
             state: AlertState::Pending,
             duration: 60.0,
             keep_firing_for: 0.0,
+            labels: labels(&[("team", "x")]),
             annotations: BTreeMap::new(),
             alerts: vec![alert],
         };
+        let recording = |team| RuleKind::Recording { labels: labels(&[("team", team)]) };
         let group = |file: &str, name: &str, rules| RuleGroup {
             name: name.into(),
             file: file.into(),
@@ -48,9 +49,9 @@ impl Rules for Known {
             ..RuleGroup::default()
         };
         vec![
-            group("a.yml", "one", vec![rule("Down", alerting, "x")]),
-            group("a.yml", "two", vec![rule("up:sum", RuleKind::Recording, "y")]),
-            group("b.yml", "one", vec![rule("up:avg", RuleKind::Recording, "x")]),
+            group("a.yml", "one", vec![rule("Down", alerting)]),
+            group("a.yml", "two", vec![rule("up:sum", recording("y"))]),
+            group("b.yml", "one", vec![rule("up:avg", recording("x"))]),
         ]
     }
 

@@ -176,9 +176,9 @@ fn keep(
         group.rules.retain(|rule: &Rule| {
             let kind = match rule.kind {
                 RuleKind::Alerting { .. } => alerting,
-                RuleKind::Recording => recording,
+                RuleKind::Recording { .. } => recording,
             };
-            let labelled = any_of.is_empty() || any_of.iter().any(|m| fits_all(m, &rule.labels));
+            let labelled = any_of.is_empty() || any_of.iter().any(|m| fits_all(m, rule.labels()));
             kind && labelled && named("rule_name[]", &rule.name)
         });
     }
@@ -216,7 +216,7 @@ pub(crate) async fn alerts(Shared(state): Shared<Arc<State>>) -> Response {
     let rules = state.sources.rules.groups().into_iter().flat_map(|group| group.rules);
     let alerts = rules.flat_map(|rule| match rule.kind {
         RuleKind::Alerting { alerts, .. } => alerts,
-        RuleKind::Recording => Vec::new(),
+        RuleKind::Recording { .. } => Vec::new(),
     });
     success_of(&BTreeMap::from([("alerts", alerts.collect::<Vec<Alert>>())]))
 }

@@ -64,11 +64,8 @@ pub struct Rule {
     pub kind: RuleKind,
     /// Name of the alert or of the recorded metric.
     pub name: String,
-    /// The expression.
+    /// The expression as the tree of `wk-promql` is printed.
     pub query: String,
-    /// Labels that are added.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
     /// Whether the last evaluation worked.
     pub health: Health,
     /// Why it failed; empty if it did not.
@@ -80,12 +77,25 @@ pub struct Rule {
     pub last_evaluation: String,
 }
 
+impl Rule {
+    /// Labels that are added.
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        match &self.kind {
+            RuleKind::Recording { labels } | RuleKind::Alerting { labels, .. } => labels,
+        }
+    }
+}
+
 /// What is only told of one kind of rules.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum RuleKind {
     /// Writes series.
-    Recording,
+    Recording {
+        /// Labels that are added.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        labels: BTreeMap<String, String>,
+    },
     /// Makes alerts.
     #[serde(rename_all = "camelCase")]
     Alerting {
@@ -95,6 +105,8 @@ pub enum RuleKind {
         duration: f64,
         /// `keep_firing_for`, in seconds.
         keep_firing_for: f64,
+        /// Labels that are added, with their templates.
+        labels: BTreeMap<String, String>,
         /// Templates.
         annotations: BTreeMap<String, String>,
         /// Its alerts that are pending or firing.
@@ -171,12 +183,12 @@ mod tests {
                 state: AlertState::Firing,
                 duration: 60.0,
                 keep_firing_for: 0.0,
+                labels: BTreeMap::new(),
                 annotations: BTreeMap::new(),
                 alerts: vec![alert],
             },
             name: "Down".into(),
             query: "up == 0".into(),
-            labels: BTreeMap::new(),
             health: Health::Ok,
             last_error: String::new(),
             evaluation_time: 0.001,
@@ -185,7 +197,7 @@ mod tests {
         let written = serde_json::to_value(&rule).expect("it can be written");
         let expected = serde_json::json!({
             "type": "alerting", "name": "Down", "query": "up == 0", "state": "firing",
-            "duration": 60.0, "keepFiringFor": 0.0, "annotations": {}, "health": "ok",
+            "duration": 60.0, "keepFiringFor": 0.0, "labels": {}, "annotations": {}, "health": "ok",
             "evaluationTime": 0.001, "lastEvaluation": "2026-01-01T00:00:00Z",
             "alerts": [{
                 "labels": {"alertname": "Down"}, "annotations": {}, "state": "firing",
