@@ -254,4 +254,16 @@ mod tests {
         let failure = read_body(large, 10).await.expect_err("it is too large");
         assert_eq!(failure.message(), "the body may have 10 bytes at most");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_comes_is_a_panic(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..64),
+            text in "\\PC{0,40}|[0-9TZ:.+-]{15,35}|U__[0-9a-f_]{0,20}",
+        ) {
+            let _ = Parameters::parse(&bytes, text.as_bytes());
+            let _ = (time::parse(&text), duration(&text), crate::names::unescaped(&text));
+            let _ = crate::remote::ReadRequest::parse(&bytes);
+        }
+    }
 }

@@ -85,6 +85,9 @@ async fn what_cannot_be_read_remotely_is_refused() {
         (packed(&[0x0a, 2, 0x1a, 9]), (400, "cut")),
         (packed(&[0x0a, 4, 0x1a, 2, 0x08, 9]), (400, "type 9")),
         (packed(&[0x0a, 5, 0x1a, 3, 0x12, 1, 0xff]), (400, "UTF-8")),
+        // All of 100 samples, where 50 may be held, as samples and as chunks.
+        (packed(&[0x0a, 4, 0x10, 0xff, 0xff, 0x7f]), (422, "too many samples")),
+        (packed(&[0x0a, 4, 0x10, 0xff, 0xff, 0x7f, 0x10, 1]), (422, "too many samples")),
     ] {
         check(&client, "/api/v1/read", "application/x-protobuf", body, expected).await;
     }

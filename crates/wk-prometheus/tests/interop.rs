@@ -2,12 +2,13 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use common::real::{Prometheus, missing};
 use common::{Client, Source, serve, sources};
 use serde_json::Value;
-use wk_model::series::Labels;
+use wk_model::series::{Histogram, Labels, SampleValue};
 use wk_prometheus::QuerySettings;
 
 /// Series up to now, from a server that calls itself `cluster="x"` outside.
@@ -105,5 +106,30 @@ async fn a_prometheus_reads_remotely() {
         let (_, answer) = ours.get("/api/v1/query", &asked).await;
         assert_eq!(theirs["status"], "success", "{query}: {theirs}");
         assert_eq!(theirs["data"], answer["data"], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn histograms_are_read_as_samples_where_chunks_cannot_hold_them() {
+    let mut source = Source::default();
+    let labels = Labels::from_pairs([("__name__", "latency")]);
+    let histogram = Histogram { count: 2.0, sum: 3.5, ..Histogram::default() };
+    source.series.append(&labels, 1000, SampleValue::Histogram(Arc::new(histogram)));
+    let client = serve(sources(source), QuerySettings::default()).await;
+    // Up to 2 s; chunks and samples, or chunks alone.
+    for (accepted, status) in [(&[0x10, 1, 0x10, 0][..], 200), (&[0x10, 1], 422)] {
+        let request = [&[0x0a, 3, 0x10, 0xd0, 0x0f], accepted].concat();
+        let packed = snap::raw::Encoder::new().compress_vec(&request).expect("it is small");
+        let sent = client.http.post(client.url("/api/v1/read")).body(packed).send();
+        let answer = sent.await.expect("it answers");
+        assert_eq!(answer.status(), status);
+        if status == 200 {
+            assert_eq!(answer.headers()["content-type"], "application/x-protobuf");
+            let packed = answer.bytes().await.expect("the answer comes");
+            let message = snap::raw::Decoder::new().decompress_vec(&packed).expect("it is snappy");
+            // The sum, a double in field 3 of the histogram.
+            let sum = [&[0x19][..], &3.5f64.to_le_bytes()].concat();
+            assert!(message.windows(9).any(|window| window == sum), "{message:?}");
+        }
     }
 }

@@ -7,16 +7,18 @@ use super::chunk::Chunk;
 use super::wire::{self, Fields, Value};
 
 /// What is asked for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ReadRequest {
     /// Each gets a result of its own.
     pub(crate) queries: Vec<ReadQuery>,
-    /// Whether chunks are taken, and liked as least as well as samples.
+    /// Whether chunks are taken, and liked better than samples.
     pub(crate) wants_chunks: bool,
+    /// Whether samples are taken; if nothing is said, they are.
+    pub(crate) takes_samples: bool,
 }
 
 /// One selection.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ReadQuery {
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
@@ -27,24 +29,19 @@ impl ReadRequest {
     /// Reads the message.
     pub(crate) fn parse(message: &[u8]) -> Result<ReadRequest, String> {
         let mut request = ReadRequest::default();
-        let mut first = None;
+        let mut accepted = Vec::new();
         for field in Fields(message) {
             let (field, value) = field.map_err(|_| "the request is no ReadRequest".to_owned())?;
             match (field, value) {
                 (1, Value::Bytes(query)) => request.queries.push(ReadQuery::parse(query)?),
-                (2, Value::Number(kind)) => {
-                    first.get_or_insert(kind);
-                }
-                // A list of numbers may be packed.
-                (2, Value::Bytes(packed)) => {
-                    if let Some(kind) = packed.first() {
-                        first.get_or_insert(u64::from(*kind));
-                    }
-                }
+                (2, Value::Number(kind)) => accepted.push(kind),
+                // A list of numbers may be packed; each of these is one byte.
+                (2, Value::Bytes(packed)) => accepted.extend(packed.iter().map(|k| u64::from(*k))),
                 _ => {}
             }
         }
-        request.wants_chunks = first == Some(1);
+        request.wants_chunks = accepted.first() == Some(&1);
+        request.takes_samples = accepted.is_empty() || accepted.contains(&0);
         Ok(request)
     }
 }
@@ -217,7 +214,7 @@ mod tests {
         });
         wire::bytes(&mut message, 2, &[1, 0]);
         let request = ReadRequest::parse(&message).expect("it is a request");
-        assert!(request.wants_chunks);
+        assert!(request.wants_chunks && request.takes_samples);
         let query = &request.queries[0];
         assert_eq!((query.start_ms, query.end_ms), (1000, -5));
         assert_eq!(query.matchers[0].to_string(), "job=~\"a|b\"");

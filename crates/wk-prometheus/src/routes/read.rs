@@ -7,10 +7,10 @@ use axum::extract::{Request, State as Shared};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
-use wk_model::series::{Labels, Point, SampleValue};
-use wk_promql::{MatchOp, QueryError, Select};
+use wk_model::series::{Point, SampleValue};
+use wk_promql::{MatchOp, Matcher, QueryError, Select, SeriesData};
 
 use crate::failure::Failure;
 use crate::parameters::read_body;
@@ -43,10 +43,33 @@ pub(crate) async fn read(
     }
     let message = snap::raw::Decoder::new().decompress_vec(&packed).map_err(wrong)?;
     let request = ReadRequest::parse(&message).map_err(Failure::bad_data)?;
-    if request.wants_chunks {
-        streamed(&state, request).await
-    } else {
-        samples(&state, request).await
+    if !request.wants_chunks {
+        return samples(&state, request).await;
+    }
+    match streamed(&state, request.clone()).await {
+        Err(Ended::Histograms) if request.takes_samples => samples(&state, request).await,
+        answer => answer.map_err(Failure::from),
+    }
+}
+
+/// Why a stream ends early.
+enum Ended {
+    /// There are native histograms, which chunks of floats cannot hold.
+    Histograms,
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl From<Ended> for Failure {
+    fn from(ended: Ended) -> Failure {
+        match ended {
+            Ended::Histograms => {
+                let message = "native histograms are only read as samples: add SAMPLES to \
+                               accepted_response_types";
+                QueryError::Execution(message.into()).into()
+            }
+            Ended::Failed(failure) => failure,
+        }
     }
 }
 
@@ -56,17 +79,12 @@ async fn samples(state: &Arc<State>, request: ReadRequest) -> Result<Response, F
     let packed = state
         .run(None, move |sources, work| {
             let mut answer = Vec::new();
-            let mut held = 0;
-            for query in &request.queries {
+            for found in gather(sources, work, &request.queries, limit)? {
                 let mut result = Vec::new();
-                each(sources, work, query, &mut |labels, points| {
-                    held += points.len();
-                    if held > limit {
-                        return Err(QueryError::TooManySamples { limit }.into());
-                    }
-                    series(&mut result, labels, points);
-                    Ok(())
-                })?;
+                for one in found {
+                    work.cancel.check()?;
+                    series(&mut result, &one.labels, &one.points);
+                }
                 query_result(&mut answer, &result);
             }
             snap::raw::Encoder::new()
@@ -81,36 +99,41 @@ async fn samples(state: &Arc<State>, request: ReadRequest) -> Result<Response, F
     Ok(response)
 }
 
+/// Frames on their way to the reader.
+type Frames = mpsc::Sender<Result<Bytes, Ended>>;
+
 /// Series by series, as fast as the reader takes them.
-async fn streamed(state: &Arc<State>, request: ReadRequest) -> Result<Response, Failure> {
-    let (sender, mut frames) = mpsc::channel::<Result<Bytes, Failure>>(WAITING);
-    let task_state = state.clone();
+async fn streamed(state: &Arc<State>, request: ReadRequest) -> Result<Response, Ended> {
+    let (sender, mut frames): (Frames, _) = mpsc::channel(WAITING);
+    let (state, limit) = (state.clone(), state.settings.max_samples);
     tokio::spawn(async move {
         let gone = sender.clone();
-        let work = task_state.run(None, move |sources, work| {
-            for (at, query) in request.queries.iter().enumerate() {
-                each(sources, work, query, &mut |labels, points| {
-                    if points.iter().any(|p| matches!(p.value, SampleValue::Histogram(_))) {
-                        let message = "native histograms are only read as samples: leave \
-                                       STREAMED_XOR_CHUNKS out of accepted_response_types";
-                        return Err(QueryError::Execution(message.into()).into());
-                    }
-                    for some in chunks(points).chunks(CHUNKS) {
-                        let frame = frame(&chunked_response(labels, some, at));
+        let work = state.run(None, move |sources, work| {
+            let found = gather(sources, work, &request.queries, limit)?;
+            let is_histogram = |point: &Point| matches!(point.value, SampleValue::Histogram(_));
+            let mut points = found.iter().flatten().flat_map(|series| &series.points);
+            if points.any(is_histogram) {
+                return Ok(Err(Ended::Histograms));
+            }
+            for (at, found) in found.into_iter().enumerate() {
+                for series in found {
+                    for some in chunks(&series.points).chunks(CHUNKS) {
+                        let frame = frame(&chunked_response(&series.labels, some, at));
                         send(&sender, frame.into(), work)?;
                     }
-                    Ok(())
-                })?;
+                }
             }
-            Ok(())
+            Ok(Ok(()))
         });
         tokio::select! {
             biased;
             // The reader is gone: the work ends with its future.
             () = gone.closed() => {}
-            done = work => if let Err(failure) = done {
-                // If nobody takes it, the reader is gone and needs no reason.
-                let _ = gone.send(Err(failure)).await;
+            done = work => {
+                if let Err(ended) = done.unwrap_or_else(|failure| Err(Ended::Failed(failure))) {
+                    // If nobody takes it, the reader is gone and needs no reason.
+                    let _ = gone.send(Err(ended)).await;
+                }
             }
         }
     });
@@ -118,10 +141,10 @@ async fn streamed(state: &Arc<State>, request: ReadRequest) -> Result<Response, 
     let first = frames.recv().await.transpose()?;
     let rest = stream::unfold(frames, |mut frames| async {
         let frame = frames.recv().await?;
-        Some((frame.map_err(|failure| std::io::Error::other(failure.message().to_owned())), frames))
+        let broken = |ended| std::io::Error::other(Failure::from(ended).message().to_owned());
+        Some((frame.map_err(broken), frames))
     });
-    let first = stream::iter(first.map(Ok));
-    let body = Body::from_stream(futures_util::StreamExt::chain(first, rest));
+    let body = Body::from_stream(stream::iter(first.map(Ok)).chain(rest));
     let mut response = Response::new(body);
     let content = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
@@ -129,11 +152,7 @@ async fn streamed(state: &Arc<State>, request: ReadRequest) -> Result<Response, 
 }
 
 /// Waits for a slow reader, but not beyond the work's time.
-fn send(
-    sender: &mpsc::Sender<Result<Bytes, Failure>>,
-    frame: Bytes,
-    work: &Work,
-) -> Result<(), Failure> {
+fn send(sender: &Frames, frame: Bytes, work: &Work) -> Result<(), Failure> {
     let sent = tokio::time::timeout_at(work.deadline.into(), sender.send(Ok(frame)));
     match tokio::runtime::Handle::current().block_on(sent) {
         Ok(Ok(())) => Ok(()),
@@ -142,41 +161,42 @@ fn send(
     }
 }
 
-/// Takes a series.
-type Take<'a> = dyn FnMut(&Labels, &[Point]) -> Result<(), Failure> + 'a;
-
-/// Hands over the series of a query in the order of their labels, with the external ones.
-fn each(
+/// The series of each query in the order of their labels, with the external ones.
+fn gather(
     sources: &Sources,
     work: &Work,
-    query: &ReadQuery,
-    take: &mut Take<'_>,
-) -> Result<(), Failure> {
-    // Our own series do not carry the labels that they get on their way out.
+    queries: &[ReadQuery],
+    limit: usize,
+) -> Result<Vec<Vec<SeriesData>>, Failure> {
     let external = &sources.external_labels;
-    let is_own = |name: &str, value: &str| external.get(name) == Some(value);
-    let matchers = query.matchers.iter();
-    let matchers: Vec<_> = matchers
-        .filter(|m| !(m.op == MatchOp::Equal && is_own(&m.name, &m.value)))
-        .cloned()
-        .collect();
-    let ReadQuery { start_ms, end_ms, .. } = *query;
-    let select = Select { matchers: &matchers, start_ms, end_ms, cancel: &work.cancel };
-    let mut found = Vec::new();
-    for series in sources.series.select(&select)? {
-        let mut series = series?;
-        work.cancel.check()?;
-        for (name, value) in external.iter() {
-            if series.labels.get(name).is_none() {
-                series.labels = series.labels.with(name, value);
+    // Our own series do not carry the labels that they get on their way out.
+    let is_added = |matcher: &Matcher| {
+        matcher.op == MatchOp::Equal && external.get(&matcher.name) == Some(&*matcher.value)
+    };
+    let mut held = 0;
+    let mut all = Vec::new();
+    for query in queries {
+        let ReadQuery { start_ms, end_ms, ref matchers } = *query;
+        let matchers: Vec<_> = matchers.iter().filter(|m| !is_added(m)).cloned().collect();
+        let select = Select { matchers: &matchers, start_ms, end_ms, cancel: &work.cancel };
+        let mut found = Vec::new();
+        for series in sources.series.select(&select)? {
+            let mut series = series?;
+            work.cancel.check()?;
+            held += series.points.len();
+            if held > limit {
+                return Err(QueryError::TooManySamples { limit }.into());
             }
+            for (name, value) in external.iter() {
+                if series.labels.get(name).is_none() {
+                    series.labels = series.labels.with(name, value);
+                }
+            }
+            found.push(series);
         }
-        found.push(series);
+        // Readers merge several sources and count on the order.
+        found.sort_by(|a, b| a.labels.cmp(&b.labels));
+        all.push(found);
     }
-    // Readers merge several sources and count on the order.
-    found.sort_by(|a, b| a.labels.cmp(&b.labels));
-    found.iter().try_for_each(|series| {
-        work.cancel.check()?;
-        take(&series.labels, &series.points)
-    })
+    Ok(all)
 }
