@@ -10,6 +10,7 @@ use std::process::Command;
 
 use common::real::{Prometheus, missing};
 use common::{Client, Source, serve, sources};
+use queries::{known, questions};
 use serde_json::Value;
 use wk_prometheus::QuerySettings;
 
@@ -172,10 +173,10 @@ fn in_order(mut answer: Value, sorted: bool) -> Value {
     answer
 }
 
-include!("differential/queries.rs");
-
 #[path = "differential/chunks.rs"]
 mod chunks;
+#[path = "differential/queries.rs"]
+mod queries;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[allow(clippy::print_stderr)] // The figures are the result; those who ask see them.

@@ -1,5 +1,7 @@
+//! What is asked of both, and where the newer answer is meant to differ.
+
 /// A path and its parameters.
-type Question = (&'static str, Vec<(&'static str, String)>);
+pub(super) type Question = (&'static str, Vec<(&'static str, String)>);
 
 /// Times of instant queries: before, at, between, after samples, and where series end.
 const TIMES: [&str; 5] =
@@ -7,16 +9,49 @@ const TIMES: [&str; 5] =
 
 /// Functions of one vector.
 const VECTOR_FUNCTIONS: [&str; 21] = [
-    "abs", "ceil", "floor", "exp", "ln", "log2", "log10", "sqrt", "sgn", "round", "timestamp",
-    "sin", "tanh", "deg", "absent", "day_of_week", "days_in_month", "hour", "sort", "sort_desc",
+    "abs",
+    "ceil",
+    "floor",
+    "exp",
+    "ln",
+    "log2",
+    "log10",
+    "sqrt",
+    "sgn",
+    "round",
+    "timestamp",
+    "sin",
+    "tanh",
+    "deg",
+    "absent",
+    "day_of_week",
+    "days_in_month",
+    "hour",
+    "sort",
+    "sort_desc",
     "scalar",
 ];
 
 /// Functions of one range.
 const RANGE_FUNCTIONS: [&str; 19] = [
-    "rate", "increase", "irate", "delta", "idelta", "deriv", "changes", "resets", "avg_over_time",
-    "min_over_time", "max_over_time", "sum_over_time", "count_over_time", "stddev_over_time",
-    "stdvar_over_time", "last_over_time", "present_over_time", "absent_over_time",
+    "rate",
+    "increase",
+    "irate",
+    "delta",
+    "idelta",
+    "deriv",
+    "changes",
+    "resets",
+    "avg_over_time",
+    "min_over_time",
+    "max_over_time",
+    "sum_over_time",
+    "count_over_time",
+    "stddev_over_time",
+    "stdvar_over_time",
+    "last_over_time",
+    "present_over_time",
+    "absent_over_time",
     "quantile_over_time",
 ];
 
@@ -27,29 +62,93 @@ const OPERATORS: [&str; 13] =
 
 fn expressions() -> Vec<String> {
     let mut all: Vec<String> = [
-        "up", "1", "-1e-7", "1e21", "0/0", "-1/0", "'text'", "up{job=~'a.*'}", "up{job!~'a.*'}",
-        "{__name__=~'up|odd'}", "up{instance!=''}", "up{nothing=''}", "odd", "odd[61s]", "build_info",
-        "up offset 5m", "up offset -5m", "up @ 1700003000", "up @ end()", "time()", "vector(time())",
+        "up",
+        "1",
+        "-1e-7",
+        "1e21",
+        "0/0",
+        "-1/0",
+        "'text'",
+        "up{job=~'a.*'}",
+        "up{job!~'a.*'}",
+        "{__name__=~'up|odd'}",
+        "up{instance!=''}",
+        "up{nothing=''}",
+        "odd",
+        "odd[61s]",
+        "build_info",
+        "up offset 5m",
+        "up offset -5m",
+        "up @ 1700003000",
+        "up @ end()",
+        "time()",
+        "vector(time())",
         "histogram_quantile(0.9, rate(latency_seconds_bucket[301s]))",
         "histogram_quantile(0.5, sum by (le, job) (rate(latency_seconds_bucket[301s])))",
-        "topk(2, temperature)", "bottomk by (job) (1, temperature)", "quantile(0.3, temperature)",
-        "count_values('value', up)", "label_replace(up, 'x', '$1-y', 'instance', '(.*):.*')",
-        "label_join(up, 'x', '/', 'job', 'instance')", "clamp(temperature, 0, 10)",
-        "predict_linear(temperature[601s], 3600)", "holt_winters(temperature[601s], 0.5, 0.5)",
-        "max_over_time(rate(requests_total[61s])[601s:30s])", "sum(up) by (job)",
-        "avg_over_time(temperature[601s] offset 1m)", "sum without (instance, code) (requests_total)",
+        "topk(2, temperature)",
+        "bottomk by (job) (1, temperature)",
+        "quantile(0.3, temperature)",
+        "count_values('value', up)",
+        "label_replace(up, 'x', '$1-y', 'instance', '(.*):.*')",
+        "label_join(up, 'x', '/', 'job', 'instance')",
+        "clamp(temperature, 0, 10)",
+        "predict_linear(temperature[601s], 3600)",
+        "holt_winters(temperature[601s], 0.5, 0.5)",
+        "max_over_time(rate(requests_total[61s])[601s:30s])",
+        "sum(up) by (job)",
+        "avg_over_time(temperature[601s] offset 1m)",
+        "sum without (instance, code) (requests_total)",
         "requests_total / on (job, instance) group_left up",
         "requests_total / ignoring (code) group_left () up",
         "sum by (job) (requests_total{code='500'}) / sum by (job) (requests_total)",
-        "up == bool 1", "up > bool on (job, instance) temperature", "-up", "+(up)", "!up", "sum(",
-        "up{", "up[5m", "rate(up)", "sum(up) + foo(up)", "up + on (job) up", "up{job='a' job='b'}",
-        "'a' + 1", "up[5m] + 1", "", "  ", "absent(nothing{job='x',y=~'z'})", "#comment",
-        "up # comment", "up{job=~'('}", "1 == 1", "1 == bool 1", "minute(vector(1700000000))",
-        "year(vector(0))", "pi()", "sum(odd)", "stddev(odd)", "sort_desc(odd)", "odd > 0", "NaN", "Inf",
-        "0x1F", "1h", "clamp_min(temperature, 5)", "round(temperature, 0.5)", "atan2(1, 2)",
-        "temperature atan2 up", "rate(requests_total[1001s]) > 0.1 or vector(0)",
-        "{__name__='up',job='api'}", "{}", "{job=~'.*'}", "group by (job) (up)", "up[0s]", "up[1h:]",
-        "sum_over_time(up[301s:1m])", "(((up)))", "up{job=\"\\x61pi\"}", "sum by (job,) (up)",
+        "up == bool 1",
+        "up > bool on (job, instance) temperature",
+        "-up",
+        "+(up)",
+        "!up",
+        "sum(",
+        "up{",
+        "up[5m",
+        "rate(up)",
+        "sum(up) + foo(up)",
+        "up + on (job) up",
+        "up{job='a' job='b'}",
+        "'a' + 1",
+        "up[5m] + 1",
+        "",
+        "  ",
+        "absent(nothing{job='x',y=~'z'})",
+        "#comment",
+        "up # comment",
+        "up{job=~'('}",
+        "1 == 1",
+        "1 == bool 1",
+        "minute(vector(1700000000))",
+        "year(vector(0))",
+        "pi()",
+        "sum(odd)",
+        "stddev(odd)",
+        "sort_desc(odd)",
+        "odd > 0",
+        "NaN",
+        "Inf",
+        "0x1F",
+        "1h",
+        "clamp_min(temperature, 5)",
+        "round(temperature, 0.5)",
+        "atan2(1, 2)",
+        "temperature atan2 up",
+        "rate(requests_total[1001s]) > 0.1 or vector(0)",
+        "{__name__='up',job='api'}",
+        "{}",
+        "{job=~'.*'}",
+        "group by (job) (up)",
+        "up[0s]",
+        "up[1h:]",
+        "sum_over_time(up[301s:1m])",
+        "(((up)))",
+        "up{job=\"\\x61pi\"}",
+        "sum by (job,) (up)",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -63,7 +162,9 @@ fn expressions() -> Vec<String> {
         }
     }
     for name in AGGREGATIONS {
-        all.extend(["", " by (job)", " without (job)"].map(|by| format!("{name}{by} (temperature)")));
+        all.extend(
+            ["", " by (job)", " without (job)"].map(|by| format!("{name}{by} (temperature)")),
+        );
     }
     for operator in OPERATORS {
         all.push(format!("temperature {operator} up"));
@@ -73,7 +174,7 @@ fn expressions() -> Vec<String> {
     all
 }
 
-fn questions() -> Vec<Question> {
+pub(super) fn questions() -> Vec<Question> {
     let mut all = Vec::new();
     let text = |parts: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
         parts.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
@@ -119,8 +220,11 @@ fn questions() -> Vec<Question> {
         all.push(("/api/v1/query", text(one)));
     }
     for path in [
-        "/api/v1/series", "/api/v1/labels", "/api/v1/label/job/values",
-        "/api/v1/label/__name__/values", "/api/v1/label/nothing/values",
+        "/api/v1/series",
+        "/api/v1/labels",
+        "/api/v1/label/job/values",
+        "/api/v1/label/__name__/values",
+        "/api/v1/label/nothing/values",
     ] {
         for given in [
             &[][..],
@@ -140,8 +244,13 @@ fn questions() -> Vec<Question> {
         }
     }
     for path in [
-        "/api/v1/metadata", "/api/v1/targets", "/api/v1/rules", "/api/v1/alerts",
-        "/api/v1/alertmanagers", "/api/v1/targets/metadata", "/api/v1/status/walreplay",
+        "/api/v1/metadata",
+        "/api/v1/targets",
+        "/api/v1/rules",
+        "/api/v1/alerts",
+        "/api/v1/alertmanagers",
+        "/api/v1/targets/metadata",
+        "/api/v1/status/walreplay",
     ] {
         all.push((path, Vec::new()));
     }
@@ -163,7 +272,7 @@ fn questions() -> Vec<Question> {
 }
 
 /// Why an answer differs from that of Prometheus 2.42, where the newer way is the right one.
-fn known(path: &str, parameters: &[(&str, &str)]) -> Option<&'static str> {
+pub(super) fn known(path: &str, parameters: &[(&str, &str)]) -> Option<&'static str> {
     let given = |name: &str| parameters.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v);
     let query = given("query");
     let counts = ["rate(", "increase("].iter().any(|function| query.contains(function));
