@@ -11,13 +11,14 @@ use serde_json::Value;
 use crate::generate;
 
 /// Each crate sees only crates of lower layers; `None` is for tests and automation.
-const LAYERS: [(&str, Option<u8>); 19] = [
+const LAYERS: [(&str, Option<u8>); 20] = [
     ("wk-model", Some(0)),
     ("wk-runtime", Some(1)),
     ("wk-tape", Some(2)),
     ("wk-store", Some(2)),
     ("wk-chain", Some(2)),
     ("wk-trace", Some(2)),
+    ("wk-ingest", Some(3)),
     ("wk-notifiers", Some(3)),
     ("wk-collectors", Some(3)),
     ("wk-contracts", Some(3)),
