@@ -1,4 +1,4 @@
-//! Samples from outside, in every format, on their way into a store.
+//! Samples from outside, decoded on their way into a store.
 
 pub mod exposition;
 mod fill;

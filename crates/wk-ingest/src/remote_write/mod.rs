@@ -233,3 +233,6 @@ pub(crate) fn write(batch: &WriteBatch, decoded: Decoded, sink: &dyn SampleSink)
         format!("{refused} samples were refused, {} kept: {}", written.samples, reasons.join("; "));
     Reply { status: StatusCode::BAD_REQUEST, headers, message }
 }
+
+#[cfg(test)]
+mod tests;
