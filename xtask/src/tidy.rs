@@ -18,6 +18,7 @@ const LAYERS: [(&str, Option<u8>); 20] = [
     ("wk-store", Some(2)),
     ("wk-chain", Some(2)),
     ("wk-trace", Some(2)),
+    ("wk-ingest", Some(3)),
     ("wk-notifiers", Some(3)),
     ("wk-collectors", Some(3)),
     ("wk-contracts", Some(3)),
