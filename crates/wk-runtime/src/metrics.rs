@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use wk_model::series::{METRIC_NAME, Metadata, MetricKind};
+use wk_model::write::WriteBatch;
 use wk_model::{Labels, Signal, SignalKind};
 
 /// Every series of this program. Clones share them.
@@ -146,6 +148,40 @@ impl Metrics {
         out
     }
 
+    /// Adds everything to `batch` as it is now, with `time_ms` as the time and `extra` labels such as
+    /// `job` on every series.
+    pub fn write_to(&self, batch: &mut WriteBatch, time_ms: i64, extra: &[(&str, &str)]) {
+        for (name, family) in self.0.read().iter() {
+            let signal = family.signal;
+            let kind = MetricKind::from_name(signal.kind.name());
+            let help = signal.help.to_owned();
+            batch.metadata(name, Metadata { kind, help, unit: String::new() });
+            for (labels, value) in &family.series {
+                let pairs = signal.labels.iter().copied().zip(labels.iter().map(String::as_str));
+                let pairs: Vec<_> = pairs.chain(extra.iter().copied()).collect();
+                let mut sample = |suffix: &str, bound: Option<&str>, value: f64| {
+                    batch.start_series();
+                    batch.label(METRIC_NAME, &format!("{name}{suffix}"));
+                    pairs.iter().for_each(|(name, value)| batch.label(name, value));
+                    bound.into_iter().for_each(|bound| batch.label("le", bound));
+                    batch.float(time_ms, value);
+                };
+                match value {
+                    Value::Number(number) => sample("", None, load(number)),
+                    Value::Buckets(buckets) => {
+                        let buckets = buckets.lock();
+                        for (bound, seen) in buckets.cumulative() {
+                            sample("_bucket", Some(&number_text(bound)), seen as f64);
+                        }
+                        let all: u64 = buckets.counts.iter().sum();
+                        sample("_sum", None, buckets.sum);
+                        sample("_count", None, all as f64);
+                    }
+                }
+            }
+        }
+    }
+
     fn series(&self, signal: &'static Signal, labels: &[&str]) -> Value {
         assert_eq!(signal.labels.len(), labels.len(), "label values of {}", signal.name);
         // Looked up without allocating: this is on the way of every request.
@@ -238,6 +274,17 @@ impl Histogram {
     }
 }
 
+impl Buckets {
+    /// Upper bound of each bucket, and how many observations are not above it.
+    fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
+        bounds.zip(&self.counts).scan(0, |seen, (bound, count)| {
+            *seen += count;
+            Some((bound, *seen))
+        })
+    }
+}
+
 fn load(number: &AtomicU64) -> f64 {
     f64::from_bits(number.load(Ordering::Relaxed))
 }
@@ -261,16 +308,15 @@ fn render_series(out: &mut String, signal: &Signal, labels: &Labels, value: &Val
         }
         Value::Buckets(buckets) => {
             let buckets = buckets.lock();
-            let mut seen = 0;
-            for (slot, count) in buckets.counts.iter().enumerate() {
-                seen += count;
-                let bound = buckets.bounds.get(slot).copied().unwrap_or(f64::INFINITY);
+            let mut all = 0;
+            for (bound, seen) in buckets.cumulative() {
                 let braces = braces(signal, labels, Some(&number_text(bound)));
                 let _ = writeln!(out, "{name}_bucket{braces} {seen}");
+                all = seen;
             }
             let braces = braces(signal, labels, None);
             let _ = writeln!(out, "{name}_sum{braces} {}", number_text(buckets.sum));
-            let _ = writeln!(out, "{name}_count{braces} {seen}");
+            let _ = writeln!(out, "{name}_count{braces} {all}");
         }
     }
 }
@@ -319,6 +365,31 @@ mod tests {
         labels: &[],
         help: "Time taken",
     };
+
+    #[test]
+    fn a_batch_holds_what_a_page_shows() {
+        let metrics = Metrics::new();
+        metrics.counter(&CALLS, &["eth_call"]).add(3.0);
+        metrics.histogram(&TOOK, &[]).observe(0.5);
+        let mut batch = WriteBatch::default();
+        metrics.write_to(&mut batch, 7, &[("job", "watchkeeper")]);
+        let seen: Vec<String> = batch
+            .series()
+            .map(|series| format!("{} {:?}", series.label_set(), series.floats))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                r#"{__name__="wk_test_calls_total", job="watchkeeper", method="eth_call"} [(7, 3.0)]"#,
+                r#"{__name__="wk_test_seconds_bucket", job="watchkeeper", le="0.1"} [(7, 0.0)]"#,
+                r#"{__name__="wk_test_seconds_bucket", job="watchkeeper", le="1"} [(7, 1.0)]"#,
+                r#"{__name__="wk_test_seconds_bucket", job="watchkeeper", le="+Inf"} [(7, 1.0)]"#,
+                r#"{__name__="wk_test_seconds_sum", job="watchkeeper"} [(7, 0.5)]"#,
+                r#"{__name__="wk_test_seconds_count", job="watchkeeper"} [(7, 1.0)]"#,
+            ]
+        );
+        assert_eq!(batch.all_metadata()[0].1.kind, MetricKind::Counter);
+    }
 
     #[test]
     fn renders_what_prometheus_reads() {
