@@ -15,9 +15,7 @@ pub(crate) fn put_histogram(out: &mut Vec<u8>, histogram: &Histogram) {
         CounterReset::Gauge => 3,
     });
     out.put_i64(histogram.schema.into());
-    for number in
-        [histogram.zero_threshold, histogram.zero_count, histogram.count, histogram.sum]
-    {
+    for number in [histogram.zero_threshold, histogram.zero_count, histogram.count, histogram.sum] {
         out.put_f64(number);
     }
     for buckets in [&histogram.positive, &histogram.negative] {
