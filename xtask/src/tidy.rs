@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::generate;
 
 /// Each crate sees only crates of lower layers; `None` is for tests and automation.
-const LAYERS: [(&str, Option<u8>); 20] = [
+const LAYERS: [(&str, Option<u8>); 22] = [
     ("wk-model", Some(0)),
     ("wk-runtime", Some(1)),
     ("wk-tape", Some(2)),
@@ -26,6 +26,7 @@ const LAYERS: [(&str, Option<u8>); 20] = [
     ("wk-replay", Some(3)),
     ("wk-rules", Some(3)),
     ("wk-promql", Some(1)),
+    ("wk-telemetry", Some(2)),
     ("wk-config", Some(4)),
     ("wk-prometheus", Some(4)),
     ("wk-engine", Some(5)),
