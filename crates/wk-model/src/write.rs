@@ -108,9 +108,7 @@ impl WriteBatch {
     }
 
     /// Its series in the order in which they were added.
-    pub fn series(
-        &self,
-    ) -> impl ExactSizeIterator<Item = WriteSeries<'_>> + DoubleEndedIterator {
+    pub fn series(&self) -> impl ExactSizeIterator<Item = WriteSeries<'_>> + DoubleEndedIterator {
         (0..self.series.len()).map(move |at| {
             let from = at.checked_sub(1).map_or(Ends::default(), |before| self.series[before]);
             let to = self.series[at];
