@@ -250,6 +250,11 @@ impl Writer {
         &self.0
     }
 
+    /// The message.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
         self.0.clear();
@@ -303,15 +308,20 @@ impl Writer {
         });
     }
 
-    fn push_varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            #[expect(clippy::cast_possible_truncation, reason = "seven bits")]
-            self.0.push(value as u8 & 0x7f | 0x80);
-            value >>= 7;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "less than 0x80")]
-        self.0.push(value as u8);
+    fn push_varint(&mut self, value: u64) {
+        push_varint(&mut self.0, value);
     }
+}
+
+/// Appends a number of variable length, as lengths in front of messages are written.
+pub fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        #[expect(clippy::cast_possible_truncation, reason = "seven bits")]
+        out.push(value as u8 & 0x7f | 0x80);
+        value >>= 7;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "less than 0x80")]
+    out.push(value as u8);
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::series::{Exemplar, Histogram, Labels, Metadata};
 
-/// Samples, exemplars and metadata that are kept together or not at all.
+/// Samples, exemplars and metadata that go into a store by one call.
 ///
 /// Built series by series: [`start_series`](WriteBatch::start_series), its labels in any order, its
 /// samples in any order. A batch is emptied and used again by those who send many.

@@ -1,5 +1,6 @@
 //! Samples as pages that a Prometheus scrapes: its text format and OpenMetrics.
 
+use wk_ingest::exposition::go_float;
 use wk_model::series::{Labels, METRIC_NAME};
 use wk_promql::short_number;
 
@@ -105,12 +106,11 @@ impl Form {
     }
 
     fn number(self, out: &mut Vec<u8>, value: f64) {
-        let text = short_number(value);
+        let text = match self {
+            Form::Text => short_number(value),
+            Form::Open => go_float(value),
+        };
         out.extend(text.bytes());
-        let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        if self == Form::Open && whole {
-            out.extend(b".0");
-        }
     }
 }
 

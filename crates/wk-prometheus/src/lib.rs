@@ -22,7 +22,6 @@ pub use dashboards::dashboards;
 pub use routes::router;
 pub use settings::QuerySettings;
 pub use state::Sources;
-pub use time::rfc3339_of;
 pub use views::{
     ActiveTarget, Alert, AlertState, BuildInfo, DroppedTarget, HeadStats, Health, MetadataSource,
     MetricMetadata, NamedCount, Nothing, Rule, RuleGroup, RuleKind, Rules, RuntimeInfo,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use wk_promql::ast::{At, Cardinality, Expr, ExprKind, Selector, ValueType, When};
-use wk_promql::{Function, MatchOp, Matcher, short_number};
+use wk_promql::{Function, Matcher, short_number};
 
 /// The tree; the parser bounds its depth.
 pub(crate) fn tree(expr: &Expr) -> Value {
@@ -120,15 +120,7 @@ fn with_place(mut node: Value, when: &When) -> Value {
 }
 
 fn matchers(all: &[Matcher]) -> Value {
-    let one = |matcher: &Matcher| {
-        let op = match matcher.op {
-            MatchOp::Equal => "=",
-            MatchOp::NotEqual => "!=",
-            MatchOp::Matches => "=~",
-            MatchOp::NotMatches => "!~",
-        };
-        json!({"name": matcher.name, "value": matcher.value, "type": op})
-    };
+    let one = |matcher: &Matcher| json!({"name": matcher.name, "value": matcher.value, "type": matcher.op.symbol()});
     all.iter().map(one).collect()
 }
 

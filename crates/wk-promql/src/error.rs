@@ -34,7 +34,7 @@ pub fn position(query: &str, byte: usize) -> String {
 /// Why a query has no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum QueryError {
-    /// Not a query.
+    /// Not a query, or not one of the kind that was asked for.
     #[error("{0}")]
     Parse(String),
     /// Well-formed, but these data or parameters do not allow it.

@@ -21,6 +21,18 @@ pub enum MatchOp {
     NotMatches,
 }
 
+impl MatchOp {
+    /// As it is written.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            MatchOp::Equal => "=",
+            MatchOp::NotEqual => "!=",
+            MatchOp::Matches => "=~",
+            MatchOp::NotMatches => "!~",
+        }
+    }
+}
+
 /// One condition on one label. A series without the label counts as having the empty value.
 #[derive(Clone, Debug)]
 pub struct Matcher {
@@ -72,12 +84,7 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let op = match self.op {
-            MatchOp::Equal => "=",
-            MatchOp::NotEqual => "!=",
-            MatchOp::Matches => "=~",
-            MatchOp::NotMatches => "!~",
-        };
+        let op = self.op.symbol();
         write!(f, "{}{op}{:?}", crate::format::label_name(&self.name), self.value)
     }
 }

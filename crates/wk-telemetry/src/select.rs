@@ -8,7 +8,7 @@ use wk_promql::{
     ExemplarSeries, Matcher, QueryError, Queryable, Scope, Select, SeriesData, SeriesStream,
 };
 
-use crate::block::{Block, Chunk, Index, Piece};
+use crate::block::{Block, Chunk, Index};
 use crate::buffer::Buffer;
 use crate::store::Store;
 
@@ -51,10 +51,10 @@ impl Store {
         for (block_at, series_at) in &parts.blocks {
             let (block, index) = &opened[*block_at];
             for chunk in &index.series[*series_at].1 {
-                if !touches(index, chunk, start, end) || matches!(chunk, Chunk::Exemplars { .. }) {
+                if !touches(index, chunk, start, end) {
                     continue;
                 }
-                let piece = match chunk {
+                let read = match chunk {
                     Chunk::Floats { place, column } => {
                         let key = (*block_at, *column);
                         let known = match times.get(&key) {
@@ -68,14 +68,13 @@ impl Store {
                             Ok(())
                         })
                     }
-                    other => block.piece(index, other).map(|piece| {
-                        if let Piece::Points(more) = piece {
-                            let inside = |p: &Point| (start..=end).contains(&p.time_ms);
-                            points.extend(more.into_iter().filter(inside));
-                        }
+                    Chunk::Histograms { place, .. } => block.histograms(*place).map(|more| {
+                        let inside = |p: &Point| (start..=end).contains(&p.time_ms);
+                        points.extend(more.into_iter().filter(inside));
                     }),
+                    Chunk::Exemplars { .. } => Ok(()),
                 };
-                if let Err(found) = piece {
+                if let Err(found) = read {
                     self.damaged(found);
                 }
             }
@@ -254,17 +253,16 @@ impl Queryable for Store {
         for (block, index) in self.opened(blocks, scope.start_ms, scope.end_ms) {
             scope.cancel.check()?;
             for (labels, chunks) in index.series.iter().filter(|(l, _)| scope.holds(l)) {
-                let some = chunks.iter().filter(|chunk| {
-                    matches!(chunk, Chunk::Exemplars { .. })
-                        && touches(&index, chunk, scope.start_ms, scope.end_ms)
-                });
-                for chunk in some {
-                    match block.piece(&index, chunk) {
-                        Ok(Piece::Exemplars(exemplars)) => {
+                for chunk in chunks {
+                    let Chunk::Exemplars { place, .. } = chunk else { continue };
+                    if !touches(&index, chunk, scope.start_ms, scope.end_ms) {
+                        continue;
+                    }
+                    match block.exemplars(*place) {
+                        Ok(exemplars) => {
                             let some = exemplars.into_iter().filter(|exemplar| inside(exemplar));
                             found.entry(labels.clone()).or_default().extend(some);
                         }
-                        Ok(Piece::Points(_)) => {}
                         Err(damage) => self.damaged(damage),
                     }
                 }

@@ -1,25 +1,15 @@
 //! Numbers as Prometheus writes them into label values.
 
+use wk_promql::short_number;
+
 /// The text of a bucket bound or quantile: `0.5`, `1.0`, `1e+06`, `+Inf`.
 ///
 /// Go's `%g` in its shortest form, with `.0` added to what would look like an integer, as OpenMetrics
 /// wants it.
 pub fn go_float(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific.split_once('e').expect("written with an exponent");
-    let exponent: i32 = exponent.parse().expect("a small number");
-    if !(-4..6).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{digits}e{sign}{:02}", exponent.abs());
-    }
-    let plain = format!("{value}");
-    if plain.contains('.') { plain } else { format!("{plain}.0") }
+    let text = short_number(value);
+    let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    if whole { format!("{text}.0") } else { text }
 }
 
 #[cfg(test)]

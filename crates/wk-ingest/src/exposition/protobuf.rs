@@ -1,10 +1,12 @@
 //! `io.prometheus.client.MetricFamily`: the only format of pages that has native histograms.
 
-use wk_model::series::{Exemplar, Histogram, Label, Labels, METRIC_NAME, Metadata, MetricKind};
+use wk_model::series::{Exemplar, Histogram, METRIC_NAME, Metadata, MetricKind};
 
 use super::{ORDINARY_NAN, PageError, RawLabels, ReadOptions, Value, Visitor, go_float};
 use crate::protobuf::{Malformed, Reader, delimited, unzigzag};
-use crate::remote_write::{RawBuckets, finish_histogram, read_span};
+use crate::remote_write::{
+    RawBuckets, finish_histogram, observations, read_exemplar, read_pair, read_span,
+};
 
 /// Bytes of one metric of a family; a histogram with 160 native and 100 classic buckets has 10,000.
 const LONGEST_METRIC: usize = 1 << 20;
@@ -107,7 +109,7 @@ impl Metric<'_> {
         while let Some((number, field)) = reader.next_field()? {
             match number {
                 1 => {
-                    let (name, value) = pair(field.message()?)?;
+                    let (name, value) = read_pair(field.message()?)?;
                     self.labels.push(name, value);
                 }
                 2 | 3 | 4 | 5 | 7 => body = Some((number, field.message()?)),
@@ -164,7 +166,7 @@ impl Metric<'_> {
         let mut read = || -> Result<(), Malformed> {
             while let Some((number, field)) = message.next_field()? {
                 match number {
-                    1 => count = real(field.unsigned()?),
+                    1 => count = observations(field.unsigned()?),
                     2 => sum = field.double()?,
                     3 => quantiles.push(two_doubles(field.message()?)?),
                     _ => {}
@@ -256,13 +258,15 @@ impl HistogramParts {
         let HistogramParts { histogram, classic, positive, negative, exemplars } = &mut parts;
         while let Some((number, field)) = message.next_field()? {
             match number {
-                1 if histogram.count == 0.0 => histogram.count = real(field.unsigned()?),
+                1 if histogram.count == 0.0 => histogram.count = observations(field.unsigned()?),
                 2 => histogram.sum = field.double()?,
                 3 => classic.push(classic_bucket(field.message()?)?),
                 4 if field.double()? > 0.0 => histogram.count = field.double()?,
                 5 => histogram.schema = field.zigzag32()?,
                 6 => histogram.zero_threshold = field.double()?,
-                7 if histogram.zero_count == 0.0 => histogram.zero_count = real(field.unsigned()?),
+                7 if histogram.zero_count == 0.0 => {
+                    histogram.zero_count = observations(field.unsigned()?)
+                }
                 8 if field.double()? > 0.0 => histogram.zero_count = field.double()?,
                 9 => negative.spans.push(read_span(field.message()?)?),
                 10 => field.each_varint(|delta| negative.deltas.push(unzigzag(delta)))?,
@@ -289,7 +293,7 @@ fn classic_bucket(mut message: Reader<'_>) -> Result<ClassicBucket, Malformed> {
     let mut bucket = ClassicBucket { bound: 0.0, count: 0.0, exemplar: None };
     while let Some((number, field)) = message.next_field()? {
         match number {
-            1 if bucket.count == 0.0 => bucket.count = real(field.unsigned()?),
+            1 if bucket.count == 0.0 => bucket.count = observations(field.unsigned()?),
             2 => bucket.bound = field.double()?,
             3 => bucket.exemplar = exemplar(field.message()?)?,
             4 if field.double()? > 0.0 => bucket.count = field.double()?,
@@ -313,24 +317,9 @@ fn simple(mut message: Reader<'_>) -> Result<(f64, Option<Exemplar>), Malformed>
 }
 
 /// `None`: the exemplar is larger than any should be, and left out.
-fn exemplar(mut message: Reader<'_>) -> Result<Option<Exemplar>, Malformed> {
-    if message.remaining() > 4_096 {
-        return Ok(None);
-    }
-    let mut labels: Vec<Label> = Vec::new();
-    let (mut value, mut time_ms) = (0.0, 0);
-    while let Some((number, field)) = message.next_field()? {
-        match number {
-            1 => {
-                let (name, text) = pair(field.message()?)?;
-                labels.push((name.into(), text.into()));
-            }
-            2 => value = field.double()?,
-            3 => time_ms = timestamp(field.message()?)?,
-            _ => {}
-        }
-    }
-    Ok(Some(Exemplar { labels: Labels::new(labels), time_ms, value }))
+fn exemplar(message: Reader<'_>) -> Result<Option<Exemplar>, Malformed> {
+    let read = read_exemplar(message, |time| timestamp(time.message()?))?;
+    Ok(read.ok())
 }
 
 /// Milliseconds of a `google.protobuf.Timestamp`.
@@ -346,18 +335,6 @@ fn timestamp(mut message: Reader<'_>) -> Result<i64, Malformed> {
     Ok(seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000))
 }
 
-fn pair(mut message: Reader<'_>) -> Result<(&str, &str), Malformed> {
-    let (mut name, mut value) = ("", "");
-    while let Some((number, field)) = message.next_field()? {
-        match number {
-            1 => name = field.text()?,
-            2 => value = field.text()?,
-            _ => {}
-        }
-    }
-    Ok((name, value))
-}
-
 fn two_doubles(mut message: Reader<'_>) -> Result<(f64, f64), Malformed> {
     let (mut first, mut second) = (0.0, 0.0);
     while let Some((number, field)) = message.next_field()? {
@@ -368,9 +345,4 @@ fn two_doubles(mut message: Reader<'_>) -> Result<(f64, f64), Malformed> {
         }
     }
     Ok((first, second))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts are floats in the store, as in Prometheus")]
-fn real(value: u64) -> f64 {
-    value as f64
 }

@@ -22,12 +22,12 @@ pub(super) fn decode(
     let mut bounds = Vec::new();
     while let Some((number, field)) = message.next_field()? {
         match number {
-            1 => histogram.count = count(field.unsigned()?),
+            1 => histogram.count = observations(field.unsigned()?),
             2 => histogram.count = field.double()?,
             3 => histogram.sum = field.double()?,
             4 => histogram.schema = field.zigzag32()?,
             5 => histogram.zero_threshold = field.double()?,
-            6 => histogram.zero_count = count(field.unsigned()?),
+            6 => histogram.zero_count = observations(field.unsigned()?),
             7 => histogram.zero_count = field.double()?,
             8 => negative.spans.push(span(field.message()?)?),
             9 => field.each_varint(|delta| negative.deltas.push(unzigzag(delta)))?,
@@ -123,7 +123,7 @@ pub(crate) fn span(mut message: Reader<'_>) -> Result<Span, Malformed> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are floats in the store, as in Prometheus")]
-pub(crate) fn count(value: u64) -> f64 {
+pub(crate) fn observations(value: u64) -> f64 {
     value as f64
 }
 
@@ -132,8 +132,8 @@ fn real(value: i64) -> f64 {
     value as f64
 }
 
-/// Writes a histogram with float counts, as remote write 1.0 carries it.
-pub(super) fn encode(time_ms: i64, histogram: &Histogram, writer: &mut Writer) {
+/// Writes a histogram with float counts, as remote write 1.0 and remote read carry it.
+pub fn encode(time_ms: i64, histogram: &Histogram, writer: &mut Writer) {
     writer.double(2, histogram.count);
     writer.double(3, histogram.sum);
     writer.varint(4, zigzag(histogram.schema.into()));

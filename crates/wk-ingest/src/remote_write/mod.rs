@@ -8,11 +8,15 @@ mod histogram;
 mod v1;
 mod v2;
 
-pub(crate) use histogram::{RawBuckets, finish as finish_histogram, span as read_span};
-pub use v1::encode as encode_v1;
+pub use histogram::encode as encode_histogram;
+pub(crate) use histogram::{
+    RawBuckets, finish as finish_histogram, observations, span as read_span,
+};
+pub use v1::{encode as encode_v1, write_pair as encode_label};
+pub(crate) use v1::{exemplar as read_exemplar, pair as read_pair};
 
-use reqwest::StatusCode;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use wk_model::write::{SampleSink, WriteBatch, WriteError};
 
 use crate::fill::{Fill, TooMuch};

@@ -2,8 +2,8 @@
 
 use std::sync::Mutex;
 
+use http::header::HeaderValue;
 use proptest::prelude::*;
-use reqwest::header::HeaderValue;
 use wk_model::write::Written;
 
 use super::*;

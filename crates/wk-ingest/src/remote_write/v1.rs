@@ -5,7 +5,7 @@ use wk_model::write::WriteBatch;
 
 use super::{DecodeError, histogram};
 use crate::fill::Fill;
-use crate::protobuf::{Malformed, Reader, Writer};
+use crate::protobuf::{Field, Malformed, Reader, Writer};
 
 pub(super) fn decode(message: &[u8], fill: &mut Fill<'_>) -> Result<(), DecodeError> {
     let mut request = Reader::new(message);
@@ -36,7 +36,7 @@ fn series<'a>(mut message: Reader<'a>, fill: &mut Fill<'_>) -> Result<(), Decode
                 let (time_ms, value) = sample(field.message()?)?;
                 fill.float(time_ms, value)?;
             }
-            3 => match exemplar(field.message()?)? {
+            3 => match exemplar(field.message()?, |time| time.signed())? {
                 Ok(exemplar) => fill.exemplar(exemplar)?,
                 Err(reason) => wrong = Some(reason),
             },
@@ -51,8 +51,9 @@ fn series<'a>(mut message: Reader<'a>, fill: &mut Fill<'_>) -> Result<(), Decode
     Ok(())
 }
 
+/// Name and value of a label.
 #[inline]
-fn pair<'a>(mut message: Reader<'a>) -> Result<(&'a str, &'a str), Malformed> {
+pub(crate) fn pair<'a>(mut message: Reader<'a>) -> Result<(&'a str, &'a str), Malformed> {
     let (mut name, mut value) = ("", "");
     while let Some((number, field)) = message.next_field()? {
         match number {
@@ -81,7 +82,11 @@ pub(super) fn sample(mut message: Reader<'_>) -> Result<(i64, f64), Malformed> {
 /// Bytes of an exemplar; the specification of OpenMetrics allows 128 characters of labels.
 pub(super) const LONGEST_EXEMPLAR: usize = 4_096;
 
-fn exemplar(mut message: Reader<'_>) -> Result<Result<Exemplar, String>, Malformed> {
+/// An exemplar, or why it is left out; messages differ in how they write its time.
+pub(crate) fn exemplar(
+    mut message: Reader<'_>,
+    time: impl Fn(Field<'_>) -> Result<i64, Malformed>,
+) -> Result<Result<Exemplar, String>, Malformed> {
     if message.remaining() > LONGEST_EXEMPLAR {
         return Ok(Err(format!("an exemplar has more than {LONGEST_EXEMPLAR} bytes")));
     }
@@ -94,7 +99,7 @@ fn exemplar(mut message: Reader<'_>) -> Result<Result<Exemplar, String>, Malform
                 labels.push((name.into(), text.into()));
             }
             2 => value = field.double()?,
-            3 => time_ms = field.signed()?,
+            3 => time_ms = time(field)?,
             _ => {}
         }
     }
@@ -180,7 +185,8 @@ pub fn encode(batch: &WriteBatch, writer: &mut Writer) {
     }
 }
 
-fn write_pair(message: &mut Writer, name: &str, value: &str) {
+/// Writes a label into the message of its series.
+pub fn write_pair(message: &mut Writer, name: &str, value: &str) {
     message.message(1, |label| {
         label.bytes(1, name.as_bytes());
         label.bytes(2, value.as_bytes());

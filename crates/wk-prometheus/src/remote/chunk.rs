@@ -1,10 +1,10 @@
 //! Floats as Prometheus packs them: times by the change of their distance, values by what changed
 //! of their bits (Facebook's Gorilla).
 
+use wk_ingest::protobuf::{push_varint, zigzag};
 use wk_model::series::{Point, SampleValue};
 
 use super::bits::Bits;
-use super::wire::{varint, zigzag};
 
 /// Samples of a chunk, as Prometheus cuts them.
 const SAMPLES: usize = 120;
@@ -41,8 +41,8 @@ fn chunk(samples: &[(i64, f64)]) -> Chunk {
         let next_distance = next_time.wrapping_sub(time);
         let mut whole = Vec::new();
         match at {
-            0 => varint(&mut whole, zigzag(*next_time)),
-            1 => varint(&mut whole, next_distance.cast_unsigned()),
+            0 => push_varint(&mut whole, zigzag(*next_time)),
+            1 => push_varint(&mut whole, next_distance.cast_unsigned()),
             _ => change_of_distance(&mut bits, next_distance.wrapping_sub(distance)),
         }
         bits.push_bytes(&whole);

@@ -1,10 +1,11 @@
 //! The messages of remote read.
 
-use wk_model::series::{Buckets, CounterReset, Histogram, Labels, Point, SampleValue};
+use wk_ingest::protobuf::{Malformed, Reader, Writer, push_varint};
+use wk_ingest::remote_write::{encode_histogram, encode_label};
+use wk_model::series::{Labels, Point, SampleValue};
 use wk_promql::{MatchOp, Matcher};
 
 use super::chunk::Chunk;
-use super::wire::{self, Fields, Value};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -28,15 +29,14 @@ pub(crate) struct ReadQuery {
 impl ReadRequest {
     /// Reads the message.
     pub(crate) fn parse(message: &[u8]) -> Result<ReadRequest, String> {
+        let wrong = |error: Malformed| format!("the request is no ReadRequest: {error}");
         let mut request = ReadRequest::default();
         let mut accepted = Vec::new();
-        for field in Fields(message) {
-            let (field, value) = field.map_err(|_| "the request is no ReadRequest".to_owned())?;
-            match (field, value) {
-                (1, Value::Bytes(query)) => request.queries.push(ReadQuery::parse(query)?),
-                (2, Value::Number(kind)) => accepted.push(kind),
-                // A list of numbers may be packed; each of these is one byte.
-                (2, Value::Bytes(packed)) => accepted.extend(packed.iter().map(|k| u64::from(*k))),
+        let mut fields = Reader::new(message);
+        while let Some((number, field)) = fields.next_field().map_err(wrong)? {
+            match number {
+                1 => request.queries.push(ReadQuery::parse(field.message().map_err(wrong)?)?),
+                2 => field.each_varint(|kind| accepted.push(kind)).map_err(wrong)?,
                 _ => {}
             }
         }
@@ -47,14 +47,14 @@ impl ReadRequest {
 }
 
 impl ReadQuery {
-    fn parse(message: &[u8]) -> Result<ReadQuery, String> {
+    fn parse(mut fields: Reader<'_>) -> Result<ReadQuery, String> {
+        let wrong = |error: Malformed| format!("a query of the request is wrong: {error}");
         let mut query = ReadQuery::default();
-        for field in Fields(message) {
-            let (field, value) = field.map_err(|_| "a query of the request is cut".to_owned())?;
-            match (field, value) {
-                (1, Value::Number(ms)) => query.start_ms = ms.cast_signed(),
-                (2, Value::Number(ms)) => query.end_ms = ms.cast_signed(),
-                (3, Value::Bytes(one)) => query.matchers.push(matcher(one)?),
+        while let Some((number, field)) = fields.next_field().map_err(wrong)? {
+            match number {
+                1 => query.start_ms = field.signed().map_err(wrong)?,
+                2 => query.end_ms = field.signed().map_err(wrong)?,
+                3 => query.matchers.push(matcher(field.message().map_err(wrong)?)?),
                 _ => {}
             }
         }
@@ -62,77 +62,69 @@ impl ReadQuery {
     }
 }
 
-fn matcher(message: &[u8]) -> Result<Matcher, String> {
-    let text = |bytes| {
-        std::str::from_utf8(bytes).map_err(|_| "a matcher of the request is not UTF-8".to_owned())
-    };
-    let (mut op, mut name, mut value) = (MatchOp::Equal, "", "");
-    for field in Fields(message) {
-        match field.map_err(|_| "a matcher of the request is cut".to_owned())? {
-            (1, Value::Number(number)) => {
-                op = match number {
-                    0 => MatchOp::Equal,
-                    1 => MatchOp::NotEqual,
-                    2 => MatchOp::Matches,
-                    3 => MatchOp::NotMatches,
-                    other => return Err(format!("there is no matcher of type {other}")),
-                }
-            }
-            (2, Value::Bytes(bytes)) => name = text(bytes)?,
-            (3, Value::Bytes(bytes)) => value = text(bytes)?,
+fn matcher(mut fields: Reader<'_>) -> Result<Matcher, String> {
+    let wrong = |error: Malformed| format!("a matcher of the request is wrong: {error}");
+    let (mut kind, mut name, mut value) = (0, "", "");
+    while let Some((number, field)) = fields.next_field().map_err(wrong)? {
+        match number {
+            1 => kind = field.unsigned().map_err(wrong)?,
+            2 => name = field.text().map_err(wrong)?,
+            3 => value = field.text().map_err(wrong)?,
             _ => {}
         }
     }
+    let op = match kind {
+        0 => MatchOp::Equal,
+        1 => MatchOp::NotEqual,
+        2 => MatchOp::Matches,
+        3 => MatchOp::NotMatches,
+        other => return Err(format!("there is no matcher of type {other}")),
+    };
     Matcher::new(name, op, value)
 }
 
-/// Appends a series to the message of a result.
-pub(crate) fn series(out: &mut Vec<u8>, labels: &Labels, points: &[Point]) {
-    wire::message(out, 1, |out| {
-        write_labels(out, labels);
+/// Adds a series to the message of a result.
+pub(crate) fn series(result: &mut Writer, labels: &Labels, points: &[Point]) {
+    result.message(1, |series| {
+        write_labels(series, labels);
         for point in points {
             match &point.value {
-                SampleValue::Float(value) => wire::message(out, 2, |out| {
-                    wire::double(out, 1, *value);
-                    wire::number(out, 2, point.time_ms.cast_unsigned());
+                SampleValue::Float(value) => series.message(2, |sample| {
+                    sample.double(1, *value);
+                    sample.signed(2, point.time_ms);
                 }),
                 SampleValue::Histogram(value) => {
-                    wire::message(out, 4, |out| histogram(out, value, point.time_ms));
+                    series.message(4, |message| encode_histogram(point.time_ms, value, message));
                 }
             }
         }
     });
-}
-
-/// Appends the result of one query to the whole answer.
-pub(crate) fn query_result(out: &mut Vec<u8>, result: &[u8]) {
-    wire::bytes(out, 1, result);
 }
 
 /// One message of a streamed answer: some chunks of one series.
 pub(crate) fn chunked_response(labels: &Labels, chunks: &[Chunk], query: usize) -> Vec<u8> {
     /// XOR, the encoding of floats.
     const XOR: u64 = 1;
-    let mut out = Vec::new();
-    wire::message(&mut out, 1, |out| {
-        write_labels(out, labels);
+    let mut response = Writer::default();
+    response.message(1, |series| {
+        write_labels(series, labels);
         for chunk in chunks {
-            wire::message(out, 2, |out| {
-                wire::number(out, 1, chunk.start_ms.cast_unsigned());
-                wire::number(out, 2, chunk.end_ms.cast_unsigned());
-                wire::number(out, 3, XOR);
-                wire::bytes(out, 4, &chunk.data);
+            series.message(2, |message| {
+                message.signed(1, chunk.start_ms);
+                message.signed(2, chunk.end_ms);
+                message.varint(3, XOR);
+                message.bytes(4, &chunk.data);
             });
         }
     });
-    wire::number(&mut out, 2, query as u64);
-    out
+    response.varint(2, query as u64);
+    response.into_bytes()
 }
 
 /// A message of a stream: its length, its checksum, itself.
 pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 16);
-    wire::varint(&mut out, message.len() as u64);
+    push_varint(&mut out, message.len() as u64);
     out.extend(castagnoli(message).to_be_bytes());
     out.extend(message);
     out
@@ -150,50 +142,10 @@ fn castagnoli(bytes: &[u8]) -> u32 {
     !crc
 }
 
-fn write_labels(out: &mut Vec<u8>, labels: &Labels) {
+fn write_labels(series: &mut Writer, labels: &Labels) {
     for (name, value) in labels.iter() {
-        wire::message(out, 1, |out| {
-            wire::bytes(out, 1, name.as_bytes());
-            wire::bytes(out, 2, value.as_bytes());
-        });
+        encode_label(series, name, value);
     }
-}
-
-fn histogram(out: &mut Vec<u8>, histogram: &Histogram, time_ms: i64) {
-    wire::double(out, 2, histogram.count);
-    wire::double(out, 3, histogram.sum);
-    wire::number(out, 4, wire::zigzag(i64::from(histogram.schema)));
-    wire::double(out, 5, histogram.zero_threshold);
-    wire::double(out, 7, histogram.zero_count);
-    buckets(out, &histogram.negative, 8, 10);
-    buckets(out, &histogram.positive, 11, 13);
-    let hint = match histogram.counter_reset {
-        CounterReset::Unknown => 0,
-        CounterReset::Reset => 1,
-        CounterReset::NotReset => 2,
-        CounterReset::Gauge => 3,
-    };
-    wire::number(out, 14, hint);
-    wire::number(out, 15, time_ms.cast_unsigned());
-    if !histogram.custom_bounds.is_empty() {
-        doubles(out, 16, &histogram.custom_bounds);
-    }
-}
-
-fn buckets(out: &mut Vec<u8>, buckets: &Buckets, spans: u64, counts: u64) {
-    for span in &buckets.spans {
-        wire::message(out, spans, |out| {
-            wire::number(out, 1, wire::zigzag(i64::from(span.offset)));
-            wire::number(out, 2, u64::from(span.length));
-        });
-    }
-    if !buckets.counts.is_empty() {
-        doubles(out, counts, &buckets.counts);
-    }
-}
-
-fn doubles(out: &mut Vec<u8>, field: u64, values: &[f64]) {
-    wire::message(out, field, |out| out.extend(values.iter().flat_map(|v| v.to_le_bytes())));
 }
 
 #[cfg(test)]
@@ -202,17 +154,18 @@ mod tests {
 
     #[test]
     fn a_request_is_read() {
-        let mut message = Vec::new();
-        wire::message(&mut message, 1, |out| {
-            wire::number(out, 1, 1000);
-            wire::number(out, 2, (-5i64).cast_unsigned());
-            wire::message(out, 3, |out| {
-                wire::number(out, 1, 2);
-                wire::bytes(out, 2, b"job");
-                wire::bytes(out, 3, b"a|b");
+        let mut message = Writer::default();
+        message.message(1, |query| {
+            query.varint(1, 1000);
+            query.signed(2, -5);
+            query.message(3, |matcher| {
+                matcher.varint(1, 2);
+                matcher.bytes(2, b"job");
+                matcher.bytes(3, b"a|b");
             });
         });
-        wire::bytes(&mut message, 2, &[1, 0]);
+        message.bytes(2, &[1, 0]);
+        let message = message.into_bytes();
         let request = ReadRequest::parse(&message).expect("it is a request");
         assert!(request.wants_chunks && request.takes_samples);
         let query = &request.queries[0];

@@ -1,9 +1,8 @@
-//! Remote read: the messages of Prometheus' protocol, read and written by hand.
+//! Remote read: the messages of Prometheus' protocol.
 
 mod bits;
 mod chunk;
 mod message;
-mod wire;
 
 pub(crate) use chunk::chunks;
-pub(crate) use message::{ReadQuery, ReadRequest, chunked_response, frame, query_result, series};
+pub(crate) use message::{ReadQuery, ReadRequest, chunked_response, frame, series};

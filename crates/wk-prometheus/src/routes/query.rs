@@ -5,7 +5,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::extract::State as Shared;
 use axum::response::Response;
-use wk_promql::ast::ValueType;
 use wk_promql::{Answer, Output, Query, ResultSeries};
 
 use crate::answer::{POINTS, Parts, Remarks, part, part_of, success};
@@ -55,22 +54,6 @@ pub(crate) async fn range(
     answer(&state, &parameters, Ask { start_ms, end_ms, step_ms: Some(step_ms) }).await
 }
 
-/// Whether a query can be asked over a range.
-fn check_range(query: &str) -> Result<(), Failure> {
-    let expr = wk_promql::parse(query)
-        .map_err(|error| Failure::parameter("query", error.with_position(query)))?;
-    match expr.value_type() {
-        ValueType::Scalar | ValueType::Vector => Ok(()),
-        other => {
-            let message = format!(
-                "invalid expression type {:?} for range query, must be Scalar or instant Vector",
-                other.name()
-            );
-            Err(Failure::parameter("query", message))
-        }
-    }
-}
-
 /// The times that are asked for.
 #[derive(Clone, Copy)]
 struct Ask {
@@ -98,9 +81,6 @@ async fn answer(
         .run(timeout, move |sources, work| {
             let source = Counted::new(&*sources.series);
             let Ask { start_ms, end_ms, step_ms } = ask;
-            if step_ms.is_some() {
-                check_range(&query_text)?;
-            }
             let query = Query { text: &query_text, start_ms, end_ms, step_ms };
             let began = Instant::now();
             let answer = engine.query(&source, &query, &work.cancel)?;

@@ -9,14 +9,13 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
+use wk_ingest::protobuf::Writer;
 use wk_model::series::{Point, SampleValue};
 use wk_promql::{MatchOp, Matcher, QueryError, Select, SeriesData};
 
 use crate::failure::Failure;
 use crate::parameters::read_body;
-use crate::remote::{
-    ReadQuery, ReadRequest, chunked_response, chunks, frame, query_result, series,
-};
+use crate::remote::{ReadQuery, ReadRequest, chunked_response, chunks, frame, series};
 use crate::state::{Sources, State, Work};
 
 /// Bytes that a request may have, packed and unpacked: it is a list of selectors.
@@ -78,17 +77,17 @@ async fn samples(state: &Arc<State>, request: ReadRequest) -> Result<Response, F
     let limit = state.settings.max_samples;
     let packed = state
         .run(None, move |sources, work| {
-            let mut answer = Vec::new();
+            let mut answer = Writer::default();
             for found in gather(sources, work, &request.queries, limit)? {
-                let mut result = Vec::new();
+                let mut result = Writer::default();
                 for one in found {
                     work.cancel.check()?;
                     series(&mut result, &one.labels, &one.points);
                 }
-                query_result(&mut answer, &result);
+                answer.bytes(1, result.as_bytes());
             }
             snap::raw::Encoder::new()
-                .compress_vec(&answer)
+                .compress_vec(answer.as_bytes())
                 .map_err(|error| Failure::internal(format!("packing the answer: {error}")))
         })
         .await?;

@@ -199,7 +199,7 @@ impl Evaluator<'_> {
                 "invalid expression type {:?} for range query, must be Scalar or instant Vector",
                 kind.name()
             );
-            return Err(QueryError::execution(message));
+            return Err(QueryError::Parse(message));
         }
         if kind == ValueType::Matrix {
             let windows = self.windows(expr, steps)?;

@@ -11,7 +11,7 @@ mod read;
 mod write;
 
 pub(crate) use index::Index;
-pub(crate) use read::{Block, Piece};
+pub(crate) use read::Block;
 pub(crate) use write::BlockWriter;
 
 const MAGIC: &[u8; 8] = b"wk-blk-1";

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use wk_model::series::{Exemplar, Point, SampleValue};
 
 use super::index::Index;
-use super::{BlockInfo, Chunk, FOOTER, MAGIC, MAX_INDEX, Place};
+use super::{BlockInfo, FOOTER, MAGIC, MAX_INDEX, Place};
 use crate::bytes::Take;
 use crate::chunk::{read_times, read_values};
 use crate::damage::Damage;
@@ -29,13 +29,6 @@ pub(crate) struct Block {
     file: File,
     index: Mutex<Option<Arc<Index>>>,
     used: AtomicBool,
-}
-
-/// What a chunk holds.
-#[derive(Debug)]
-pub(crate) enum Piece {
-    Points(Vec<Point>),
-    Exemplars(Vec<Exemplar>),
 }
 
 impl Block {
@@ -88,27 +81,18 @@ impl Block {
         read_values(&bytes, count).map_err(|error| self.damage(place, &error.to_string()))
     }
 
-    /// Histograms or exemplars of a chunk; of a chunk of numbers, its samples.
-    pub(crate) fn piece(&self, index: &Index, chunk: &Chunk) -> Result<Piece, Damage> {
-        match chunk {
-            Chunk::Floats { place, column } => {
-                let times = self.times(index, *column)?;
-                let values = self.values(*place, times.len())?;
-                let points = times.into_iter().zip(values);
-                let point = |(time_ms, value)| Point { time_ms, value: SampleValue::Float(value) };
-                Ok(Piece::Points(points.map(point).collect()))
-            }
-            Chunk::Histograms { place, .. } => self
-                .things(*place, |take| {
-                    let time_ms = take.i64()?;
-                    let value = SampleValue::Histogram(Arc::new(take_histogram(take)?));
-                    Some(Point { time_ms, value })
-                })
-                .map(Piece::Points),
-            Chunk::Exemplars { place, .. } => {
-                self.things(*place, take_exemplar).map(Piece::Exemplars)
-            }
-        }
+    /// The native histograms of a chunk.
+    pub(crate) fn histograms(&self, place: Place) -> Result<Vec<Point>, Damage> {
+        self.things(place, |take| {
+            let time_ms = take.i64()?;
+            let value = SampleValue::Histogram(Arc::new(take_histogram(take)?));
+            Some(Point { time_ms, value })
+        })
+    }
+
+    /// The exemplars of a chunk.
+    pub(crate) fn exemplars(&self, place: Place) -> Result<Vec<Exemplar>, Damage> {
+        self.things(place, take_exemplar)
     }
 
     fn things<T>(
