@@ -235,21 +235,31 @@ impl Store {
         }
     }
 
-    /// Moves all samples in memory into a file.
+    /// Moves all samples in memory into files.
     pub fn flush(&self) -> Result<(), FilesError> {
         let _turn = self.files_turn.lock();
-        let (frozen, metadata) = {
+        if self.flush_frozen()? {
+            return Ok(());
+        }
+        self.flush_frozen().map(drop)
+    }
+
+    /// Moves into a file what an earlier attempt left frozen, or else all there is; true for the
+    /// latter.
+    fn flush_frozen(&self) -> Result<bool, FilesError> {
+        let (frozen, metadata, fresh) = {
             let mut live = self.live.lock();
-            if live.frozen.is_none() {
+            let fresh = live.frozen.is_none();
+            if fresh {
                 // First the log, then the samples: what comes in next belongs to the new segment.
                 let floor = self.wal.rotate()?;
                 live.segment = floor;
                 let series = Arc::new(live.head.freeze());
                 live.frozen = Some(Frozen { series, floor });
             }
-            (live.frozen.clone(), live.head.metadata.clone())
+            (live.frozen.clone(), live.head.metadata.clone(), fresh)
         };
-        let Some(Frozen { series, floor }) = frozen else { return Ok(()) };
+        let Some(Frozen { series, floor }) = frozen else { return Ok(fresh) };
         let block = if series.is_empty() { None } else { Some(self.write_block(&series)?) };
         let added = block.as_ref().map(|block| &block.info);
         let change = Change {
@@ -265,9 +275,13 @@ impl Store {
             live.frozen = None;
             live.head.thaw();
         }
-        self.wal.mend();
+        // What an earlier attempt froze is older than a fault of the log: what that fault left in
+        // memory alone is not in this block, but in the next.
+        if fresh {
+            self.wal.mend();
+        }
         wal::remove_below(&self.dir.join("wal"), floor)?;
-        Ok(())
+        Ok(fresh)
     }
 
     fn write_block(&self, series: &[(Labels, Arc<Buffer>)]) -> Result<Block, FilesError> {

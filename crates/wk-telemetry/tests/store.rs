@@ -183,6 +183,28 @@ fn a_broken_block_is_told_and_the_rest_answers() {
 }
 
 #[test]
+fn what_could_not_go_into_a_file_goes_there_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.write(&batch(&["a"], &[(NOW, 1.0)])).unwrap();
+    // Nobody can write into a folder that is not there.
+    let (blocks, away) = (dir.path().join("blocks"), dir.path().join("away"));
+    fs::rename(&blocks, &away).unwrap();
+    store.flush().unwrap_err();
+    store.write(&batch(&["a", "b"], &[(NOW + 1, 2.0)])).unwrap();
+    let expected = ["a 0=1 1=2", "b 1=2"];
+    assert_eq!(all(&store), expected);
+    fs::rename(&away, &blocks).unwrap();
+    store.flush().unwrap();
+    assert_eq!(all(&store), expected);
+    // All of it is in files: the log holds nothing that is still needed.
+    fs::remove_dir_all(dir.path().join("wal")).unwrap();
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(all(&store), expected);
+}
+
+#[test]
 fn old_files_go_and_left_overs_too() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
